@@ -1,0 +1,88 @@
+//! The frame of every binary: read the command line, do it, say why not in one line, and end with a code that means something.
+
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use crate::{
+    error_chain::ErrorChain,
+    exit::Exit,
+    lifecycle::{Lifecycle, terminate_signal},
+    server::BindError,
+    tls,
+};
+
+/// How long work under way may take to end after SIGTERM. Shorter than the 30 seconds that Kubernetes grants.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+
+/// Why a command did not do what it was asked, and the code to end with.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// Why.
+    pub error: Box<dyn Error + Send + Sync>,
+}
+
+impl Failure {
+    /// A failure that ends the process with `exit`.
+    pub fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit, error: error.into() }
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        let exit = match error {
+            BindError::NotLoopback(_) | BindError::Denied(_) => Exit::Configuration,
+            BindError::InUse(_) | BindError::Other { .. } => Exit::Unavailable,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// Runs a binary: parses its command line and does what it says. `name` goes in front of a failure's line on stderr.
+pub async fn run<C: Parser, F>(name: &str, command: impl FnOnce(C) -> F) -> ExitCode
+where
+    F: Future<Output = Result<Exit, Failure>>,
+{
+    tls::install_crypto_provider();
+    let cli = match C::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return Exit::from_clap(&error).into();
+        }
+    };
+    match command(cli).await {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report(name, &*failure.error);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Waits for SIGTERM or ctrl-c, then drains. A lifecycle that ends by itself before that has failed.
+///
+/// # Errors
+/// When nobody asked it to stop.
+pub async fn serve_until_told(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
+    let stopped = lifecycle.shutdown_token();
+    let was_told = tokio::select! {
+        () = terminate_signal() => true,
+        () = stopped.cancelled() => false,
+    };
+    let drain = lifecycle.shut_down(DRAIN_DEADLINE).await;
+    tracing::info!(?drain, "stopped");
+    if was_told {
+        Ok(Exit::Done)
+    } else {
+        Err(Failure::new(Exit::Failure, "the server failed; the log says why"))
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "why a command was not done, for whoever gave it")]
+fn report(name: &str, error: &dyn Error) {
+    eprintln!("{name}: {}", ErrorChain(error));
+}

@@ -1,0 +1,81 @@
+//! Ends streams when the server stops: somebody who watches would otherwise keep it from ending.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body};
+
+use super::middleware::{Inner, Middleware, Next};
+use crate::status::{ApiError, Code};
+
+/// How long a stream may stay silent after shutting down began; one with something to send goes on.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(super) struct StreamEnd(pub(super) CancellationToken);
+
+impl Middleware for StreamEnd {
+    async fn handle<S: Inner>(&self, request: Request<Body>, next: Next<S>) -> Response<Body> {
+        let response = next.run(request).await;
+        if http_body::Body::is_end_stream(response.body()) {
+            return response;
+        }
+        let shutdown = self.0.clone();
+        let stop = Box::pin(async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        });
+        response.map(|inner| Body::new(Ending { inner, stop, ended: false }))
+    }
+}
+
+/// An answer that ends with `UNAVAILABLE` `SHUTTING_DOWN` if it is silent when the server stops.
+struct Ending {
+    inner: Body,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ended: bool,
+}
+
+impl http_body::Body for Ending {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        if self.stop.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.ended = true;
+        Poll::Ready(Some(trailers().map(Frame::trailers)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+fn trailers() -> Result<HeaderMap, Status> {
+    let error = ApiError::new(Code::Unavailable, "SHUTTING_DOWN", "the server is shutting down; try again");
+    let mut trailers = HeaderMap::new();
+    Status::from(error).add_header(&mut trailers)?;
+    Ok(trailers)
+}
