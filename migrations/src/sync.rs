@@ -1,0 +1,21 @@
+//! The sync database: sources, their runs, the index of items.
+
+use sea_orm_migration::{
+    MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
+};
+
+mod m20261121_000001_create_sources_runs_items;
+
+/// Applies the migrations of the sync database.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_create_sources_runs_items::Migration)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "sync_migrations".into_iden()
+    }
+}

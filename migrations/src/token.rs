@@ -1,0 +1,27 @@
+//! The token database: connections, their sealed tokens, authorizations.
+
+mod m20261121_000001_create_connections;
+mod m20261121_000002_create_authorizations;
+mod m20261121_000003_create_keyring_canary;
+
+use sea_orm_migration::{
+    MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
+};
+
+/// Applies the migrations of the token database.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_create_connections::Migration),
+            Box::new(m20261121_000002_create_authorizations::Migration),
+            Box::new(m20261121_000003_create_keyring_canary::Migration),
+        ]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "token_migrations".into_iden()
+    }
+}
