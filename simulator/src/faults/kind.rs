@@ -1,0 +1,190 @@
+//! The kinds of faults.
+
+use serde::{Deserialize, Serialize};
+
+use crate::counters::Endpoint;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum FaultKind {
+    /// An answer with this status instead of the real one.
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// The error code in the body; none takes the one that belongs to the status.
+        #[serde(default)]
+        code: Option<String>,
+        /// What the body looks like.
+        #[serde(default)]
+        body: BodyForm,
+        /// The `Retry-After` header; none leaves it out.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+    },
+    /// An OAuth error from Entra instead of the real answer (graph-behaviour §9.3).
+    Oauth {
+        /// HTTP status.
+        status: u16,
+        /// The `error` member.
+        error: String,
+        /// The AADSTS number.
+        aadsts: u32,
+        /// The `suberror` member.
+        #[serde(default)]
+        suberror: Option<String>,
+        /// The `claims` member.
+        #[serde(default)]
+        claims: Option<String>,
+        /// The `Retry-After` header.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+    },
+    /// 410: the delta link is not honoured (graph-behaviour §2.7).
+    #[serde(rename = "resync_410")]
+    Resync {
+        /// The inner error code.
+        #[serde(default)]
+        inner: ResyncInner,
+        /// The `Location` header.
+        #[serde(default)]
+        location: ResyncLocation,
+        /// What the body looks like.
+        #[serde(default)]
+        body: ResyncBody,
+    },
+    /// Half of the body, then the connection ends.
+    TruncatedBody,
+    /// The connection is reset instead of an answer.
+    ConnReset {
+        /// Whether the request had its effect.
+        #[serde(default)]
+        moment: ResetMoment,
+    },
+    /// The answer begins only after so many milliseconds; a large number is a hang.
+    HeaderStall {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
+    /// A download link answers a range request with 200 and the whole content.
+    RangeIgnored,
+    /// Files are listed without a hash.
+    MissingHash,
+    /// Files are listed with a hash that is not that of their content.
+    WrongHash,
+    /// Files are listed with a size that is not that of their content.
+    WrongListedSize,
+    /// The first use of a download link of each file is answered with 401.
+    #[serde(rename = "download_url_first_401")]
+    DownloadUrlFirst401,
+    /// 401 with a claims challenge; the access token stays refused (graph-behaviour §9.6).
+    #[serde(rename = "cae_401")]
+    Cae401,
+    /// 401: the access token is taken to have expired, and stays refused.
+    TokenEarlyExpiry,
+    /// A delta page without items that goes on.
+    EmptyPageWithNextlink,
+    /// A delta page whose next link is the one it was asked with.
+    NextlinkLoop,
+    /// Tombstones are left out of the delta page, for good.
+    LostTombstone,
+    /// 404 for something that exists.
+    #[serde(rename = "transient_404")]
+    Transient404,
+}
+
+impl FaultKind {
+    /// Whether the fault strikes a request of this kind when nothing more is said.
+    pub(super) const fn fits(&self, endpoint: Endpoint) -> bool {
+        let graph = endpoint.is_graph();
+        let download = matches!(endpoint, Endpoint::Download);
+        let listing = matches!(endpoint, Endpoint::Delta | Endpoint::Item | Endpoint::Children);
+        match self {
+            Self::Status { .. } | Self::HeaderStall { .. } | Self::ConnReset { .. } => graph || download,
+            Self::Oauth { .. } => matches!(endpoint, Endpoint::Token),
+            Self::Resync { .. } | Self::EmptyPageWithNextlink | Self::NextlinkLoop | Self::LostTombstone => {
+                matches!(endpoint, Endpoint::Delta)
+            }
+            Self::TruncatedBody | Self::RangeIgnored | Self::DownloadUrlFirst401 => download,
+            Self::MissingHash | Self::WrongHash | Self::WrongListedSize => listing,
+            Self::Cae401 | Self::TokenEarlyExpiry => graph,
+            Self::Transient404 => matches!(endpoint, Endpoint::Item | Endpoint::Content | Endpoint::Children),
+        }
+    }
+
+    /// Whether the fault is one of single items: a share of them has it, always the same ones.
+    pub(super) const fn is_per_item(&self) -> bool {
+        matches!(self, Self::MissingHash | Self::WrongHash | Self::WrongListedSize | Self::LostTombstone)
+    }
+}
+
+/// What the body of an error looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyForm {
+    /// As documented.
+    #[default]
+    Json,
+    /// A page for people, as a proxy in between writes it.
+    Html,
+    /// Nothing.
+    Empty,
+}
+
+/// The `Retry-After` header (RFC 9110 §10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// A number of seconds.
+    Seconds(u64),
+    /// A date so many seconds from now.
+    HttpDate(u64),
+}
+
+/// When the connection is reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetMoment {
+    /// Before anything was done.
+    #[default]
+    Before,
+    /// After everything was done: only the answer is lost.
+    After,
+}
+
+/// The inner error code of a 410.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResyncInner {
+    /// `resyncChangesApplyDifferences`
+    #[default]
+    Apply,
+    /// `resyncChangesUploadDifferences`
+    Upload,
+    /// None at all.
+    None,
+}
+
+/// The `Location` header of a 410.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResyncLocation {
+    /// A link that begins a fresh enumeration.
+    #[default]
+    Ok,
+    /// A link that is answered with 500.
+    Broken,
+    /// No header.
+    Absent,
+}
+
+/// The body of a 410.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResyncBody {
+    /// As documented.
+    #[default]
+    Json,
+    /// Plain text.
+    Text,
+}

@@ -1,0 +1,117 @@
+//! Who calls: the bearer token, the faults that spoil it, and the fences that answers put up.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::Call;
+use super::error::GraphError;
+use crate::critic::ViolationKind;
+use crate::entra::ledger::access::AccessRefusal;
+use crate::faults::{FaultKind, RetryAfter};
+use crate::throttle::CallerKey;
+use crate::transport;
+use crate::world::World;
+
+/// Longest wait an answer can put up as a fence, in seconds.
+const MAX_FENCE_SECONDS: u64 = 86_400;
+
+/// Who calls.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// The tenant.
+    pub(crate) tid: String,
+    /// The application.
+    pub(crate) client_id: String,
+    /// Object id of the user; none for an application that acts for itself.
+    pub(crate) oid: Option<String>,
+    token: String,
+}
+
+impl Caller {
+    /// Who is limited together with this caller.
+    pub(crate) fn key(&self) -> CallerKey {
+        (self.tid.clone(), self.client_id.clone())
+    }
+}
+
+/// The caller of a request, if its bearer token is good and allows reading files.
+pub(super) fn check(world: &World, headers: &HeaderMap) -> Result<Caller, GraphError> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (_, token) = token.ok_or_else(|| GraphError::unauthenticated("Access token is empty."))?;
+    let checked = world.entra.ledger().check_access(token, world.clock.now_ms());
+    let access = checked.map_err(|(refusal, refused_before)| {
+        if refused_before {
+            world.note(
+                ViolationKind::RefusedTokenReused,
+                "an access token was used again after it had been refused",
+            );
+        }
+        match refusal {
+            AccessRefusal::Unknown => {
+                GraphError::unauthenticated("CompactToken parsing failed with error code: 80049217")
+            }
+            AccessRefusal::Expired => {
+                GraphError::unauthenticated("Lifetime validation failed, the token is expired.")
+            }
+            AccessRefusal::Revoked => GraphError::unauthenticated("Access token has been revoked."),
+            AccessRefusal::ClaimsWanted => GraphError::claims_wanted(),
+        }
+    })?;
+    if !access.scopes.may_read_files() {
+        return Err(GraphError::access_denied());
+    }
+    Ok(Caller { tid: access.tid, client_id: access.client_id, oid: access.oid, token: token.to_owned() })
+}
+
+/// Remembers that an answer told its caller to wait: 429 everywhere, 503 with this drive (graph-behaviour §7).
+pub(super) fn remember_fence(world: &World, caller: &CallerKey, drive: Option<&str>, response: &Response) {
+    let place = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS => None,
+        StatusCode::SERVICE_UNAVAILABLE if drive.is_some() => drive,
+        _ => return,
+    };
+    let header = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    if let Some(seconds) = header.and_then(|text| text.parse::<u64>().ok()) {
+        world.throttle.fence(caller, place, seconds.min(MAX_FENCE_SECONDS), world.clock.now_ms());
+    }
+}
+
+impl Call<'_> {
+    /// The answer of a fault that replaces the real one.
+    pub(super) fn faulty(&self) -> Option<Response> {
+        let spoil = |refusal| self.world.entra.ledger().kill_access(&self.caller.token, refusal);
+        let error = if self.hits.has(&FaultKind::Cae401) {
+            spoil(AccessRefusal::ClaimsWanted);
+            GraphError::claims_wanted()
+        } else if self.hits.has(&FaultKind::TokenEarlyExpiry) {
+            spoil(AccessRefusal::Expired);
+            GraphError::unauthenticated("Access token has expired or is not yet valid.")
+        } else if self.hits.has(&FaultKind::Transient404) {
+            GraphError::item_not_found()
+        } else {
+            return transport::status_fault(self.world, &self.hits, |status, code| {
+                GraphError::of_status(status, code).into_response(self.world)
+            })
+            .inspect(|_| self.fence_date());
+        };
+        Some(error.into_response(self.world))
+    }
+
+    /// A fence whose end was told as a date is put up here, where its length is still known.
+    fn fence_date(&self) {
+        let wait = self.hits.find(|kind| {
+            let FaultKind::Status { status: 429, retry_after: Some(RetryAfter::HttpDate(seconds)), .. } =
+                kind
+            else {
+                return None;
+            };
+            Some(*seconds)
+        });
+        if let Some(seconds) = wait {
+            self.world.throttle.fence(&self.caller.key(), None, seconds, self.world.clock.now_ms());
+        }
+    }
+}

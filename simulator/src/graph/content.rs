@@ -1,0 +1,30 @@
+//! `GET …/items/{id}/content`: the way to a download link (graph-behaviour §4.1).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::Call;
+use super::download::Links;
+use super::error::GraphError;
+use super::items::find;
+use super::route::ItemRef;
+use crate::drive::Drive;
+use crate::drive::item::SnapshotKind;
+
+/// Redirects to a link that needs no bearer token; 304 when the client has this content already.
+pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+    let (item, _) = find(drive, wanted)?;
+    let SnapshotKind::File { content_version, .. } = item.kind else {
+        return Err(GraphError::invalid_request("You cannot get content for a folder."));
+    };
+    let known = call.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let tags = [drive.ids.e_tag(item.slot, item.version), drive.ids.c_tag(item.slot, content_version)];
+    if known.is_some_and(|known| tags.iter().any(|tag| tag == known)) {
+        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    }
+    let mut response = StatusCode::FOUND.into_response();
+    if let Ok(value) = HeaderValue::try_from(Links::new(call.world, &call.caller, drive).to(item.slot)) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,229 @@
+//! `GET …/root/delta` (graph-behaviour §2): pages, their links, and 410.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::Call;
+use super::error::GraphError;
+use super::item_json::{Writer, Written};
+use super::route::ItemRef;
+use crate::critic::ViolationKind;
+use crate::drive::Drive;
+use crate::drive::feed::{Page, Position};
+use crate::drive::item::Snapshot;
+use crate::drive::spec::DriveKind;
+use crate::faults::{FaultKind, ResyncBody, ResyncInner, ResyncLocation};
+use crate::json;
+use crate::mix::join;
+use crate::seal::Purpose;
+
+/// Items of a page when nothing else is asked for.
+const DEFAULT_PAGE: usize = 200;
+/// Most items of a page.
+const MAX_PAGE: usize = 1_000;
+/// Pages that need more bytes hashed are prepared on a thread where that blocks nobody.
+const HASH_INLINE_BYTES: u64 = 8 * 1024 * 1024;
+/// A link that is answered with 500, for the fault in which `Location` does not work.
+const BROKEN: &str = "broken";
+
+/// What a link carries.
+#[derive(Debug)]
+struct Link {
+    position: Position,
+    top: usize,
+    select: Option<String>,
+}
+
+/// Answers with a page.
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    item: &ItemRef,
+    token: Option<&str>,
+) -> Result<Response, GraphError> {
+    let folder = super::items::find(drive, item)?.0;
+    if folder.slot != crate::drive::item::ROOT {
+        let message = match drive.ids.kind() {
+            DriveKind::Business | DriveKind::DocumentLibrary => {
+                "Change tracking is not supported against 'microsoft.graph.driveItem'."
+            }
+            DriveKind::Personal => "Change tracking of folders is not simulated.",
+        };
+        return Err(GraphError::invalid_request(message));
+    }
+    if let Some(response) = resync_fault(call, drive) {
+        return response;
+    }
+    let link = start(call, drive, token.or_else(|| call.query.get("token")))?;
+    if call.hits.has(&FaultKind::EmptyPageWithNextlink) {
+        let page = Page { items: Vec::new(), next: link.position, done: false };
+        return Ok(write(call, drive, &link, &page));
+    }
+    let switches = call.world.switches().delta;
+    let latest = token.or_else(|| call.query.get("token")) == Some("latest");
+    let mut page = if latest {
+        Page { items: Vec::new(), next: link.position, done: true }
+    } else {
+        drive.tree().page(link.position, link.top, &switches)
+    };
+    lose_tombstones(call, drive, &mut page.items);
+    page.items = hashed(drive, page.items).await;
+    Ok(write(call, drive, &link, &page))
+}
+
+/// The link a request continues, or the beginning.
+fn start(call: &Call<'_>, drive: &Drive, token: Option<&str>) -> Result<Link, GraphError> {
+    let top = call.query.top(DEFAULT_PAGE, MAX_PAGE);
+    let select = call.query.get("select").map(str::to_owned);
+    match token.filter(|token| !token.is_empty()) {
+        None => Ok(Link { position: drive.tree().beginning(), top, select }),
+        Some("latest") => Ok(Link { position: drive.tree().latest(), top, select }),
+        Some(BROKEN) => Err(GraphError::of_status(500, None)),
+        Some(token) => {
+            let mut link = open(call, drive, token).ok_or_else(|| resync(call, drive, ResyncInner::Apply))?;
+            if call.query.get("top").is_some() {
+                link.top = top;
+            }
+            link.select = select.or(link.select);
+            Ok(link)
+        }
+    }
+}
+
+/// Reads a link; none when it was not issued for this drive or is no longer honoured.
+fn open(call: &Call<'_>, drive: &Drive, token: &str) -> Option<Link> {
+    let world = call.world;
+    let Some(state) = world.seal.open(Purpose::Feed, token) else {
+        world.note(ViolationKind::EditedLink, "a delta link was used that was never issued");
+        return None;
+    };
+    let mut fields = state.splitn(8, ' ');
+    let mut number = || fields.next()?.parse::<u64>().ok();
+    let (index, epoch, read, began) = (number()?, number()?, number()?, number()?);
+    let (top, issued_ms, _) = (number()?, number()?, number()?);
+    let select = fields.next().filter(|select| !select.is_empty()).map(str::to_owned);
+    if index != u64::from(drive.index) {
+        world.note(ViolationKind::EditedLink, "a delta link of one drive was used for another");
+        return None;
+    }
+    let age_ms = world.clock.now_ms().saturating_sub(issued_ms);
+    let expired =
+        world.switches().delta.link_seconds.is_some_and(|most| age_ms >= most.saturating_mul(1_000));
+    if epoch != u64::from(world.epoch(drive.index)) || expired {
+        return None;
+    }
+    let position = Position { read, fresh_since: began.checked_sub(1) };
+    Some(Link { position, top: usize::try_from(top).ok()?.clamp(1, MAX_PAGE), select })
+}
+
+/// Writes a link. A number that is different each time makes every link a new one.
+fn seal(call: &Call<'_>, drive: &Drive, link: &Link, position: Position) -> String {
+    let world = call.world;
+    let state = format!(
+        "{} {} {} {} {} {} {} {}",
+        drive.index,
+        world.epoch(drive.index),
+        position.read,
+        position.fresh_since.map_or(0, |began| began + 1),
+        link.top,
+        world.clock.now_ms(),
+        world.number(),
+        link.select.as_deref().unwrap_or_default(),
+    );
+    address(call, drive, &world.seal.seal(Purpose::Feed, &state))
+}
+
+fn address(call: &Call<'_>, drive: &Drive, token: &str) -> String {
+    format!("{}/v1.0/drives/{}/root/delta?token={token}", call.world.bases.graph, drive.ids.drive())
+}
+
+/// Computes the hashes a page lacks.
+async fn hashed(drive: &Arc<Drive>, mut items: Vec<Snapshot>) -> Vec<Snapshot> {
+    if Drive::unhashed_bytes(&items) <= HASH_INLINE_BYTES {
+        drive.hash(&mut items);
+        return items;
+    }
+    let owner = Arc::clone(drive);
+    let work = tokio::task::spawn_blocking(move || {
+        owner.hash(&mut items);
+        items
+    });
+    // The closure does not panic, so there is always a result.
+    work.await.unwrap_or_default()
+}
+
+fn lose_tombstones(call: &Call<'_>, drive: &Drive, items: &mut Vec<Snapshot>) {
+    items.retain(|item| {
+        let key = join(drive.ids.key(), u64::from(item.slot));
+        item.alive || !call.hits.strikes_item(&FaultKind::LostTombstone, key, &item.name)
+    });
+}
+
+fn write(call: &Call<'_>, drive: &Drive, link: &Link, page: &Page) -> Response {
+    let writer = Writer::new(call, drive, link.select.as_deref());
+    let value: Vec<Written<'_>> = page.items.iter().map(|item| writer.feed_item(item)).collect();
+    call.world.counters.add(|counts| counts.delta_items += u64::try_from(value.len()).unwrap_or_default());
+    let looping = call.hits.has(&FaultKind::NextlinkLoop);
+    let target = if looping { call.address.clone() } else { seal(call, drive, link, page.next) };
+    let done = page.done && !looping;
+    let (next_link, delta_link) = if done { (None, Some(target)) } else { (Some(target), None) };
+    let context = format!("{}/v1.0/$metadata#Collection(driveItem)", call.world.bases.graph);
+    json::response(StatusCode::OK, &FeedPage { context, value, next_link, delta_link })
+}
+
+/// A page has exactly one of the two links.
+#[derive(Serialize)]
+struct FeedPage<'a> {
+    #[serde(rename = "@odata.context")]
+    context: String,
+    value: Vec<Written<'a>>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    next_link: Option<String>,
+    #[serde(rename = "@odata.deltaLink", skip_serializing_if = "Option::is_none")]
+    delta_link: Option<String>,
+}
+
+fn resync_fault(call: &Call<'_>, drive: &Drive) -> Option<Result<Response, GraphError>> {
+    let (inner, location, body) = call.hits.find(|kind| {
+        let FaultKind::Resync { inner, location, body } = kind else { return None };
+        Some((*inner, *location, *body))
+    })?;
+    let target = match location {
+        ResyncLocation::Ok => Some(fresh(call, drive)),
+        ResyncLocation::Broken => Some(address(call, drive, BROKEN)),
+        ResyncLocation::Absent => None,
+    };
+    match body {
+        ResyncBody::Json => Some(Err(GraphError::resync(inner_code(inner), target))),
+        ResyncBody::Text => {
+            let mut response = Response::new(Body::from("The delta token is no longer valid."));
+            *response.status_mut() = StatusCode::GONE;
+            if let Some(value) = target.and_then(|target| HeaderValue::try_from(target).ok()) {
+                response.headers_mut().insert(header::LOCATION, value);
+            }
+            Some(Ok(response))
+        }
+    }
+}
+
+fn resync(call: &Call<'_>, drive: &Drive, inner: ResyncInner) -> GraphError {
+    GraphError::resync(inner_code(inner), Some(fresh(call, drive)))
+}
+
+/// A link that begins a fresh enumeration.
+fn fresh(call: &Call<'_>, drive: &Drive) -> String {
+    let link = Link { position: drive.tree().beginning(), top: DEFAULT_PAGE, select: None };
+    seal(call, drive, &link, link.position)
+}
+
+const fn inner_code(inner: ResyncInner) -> Option<&'static str> {
+    match inner {
+        ResyncInner::Apply => Some("resyncChangesApplyDifferences"),
+        ResyncInner::Upload => Some("resyncChangesUploadDifferences"),
+        ResyncInner::None => None,
+    }
+}

@@ -1,0 +1,253 @@
+//! Starting and stopping a simulator, and what tests do with one in the same process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::config::{Config, User};
+use crate::counters::Counts;
+use crate::critic::Violation;
+use crate::drive::handle::DriveHandle;
+use crate::drive::spec::{DriveSpec, SpecError};
+use crate::entra::SignInError;
+use crate::entra::ledger::device::{DecisionError, PendingCode};
+use crate::faults::Faults;
+use crate::switches::Switches;
+use crate::transport::{Door, Peer};
+use crate::world::{Bases, World};
+use crate::{control, entra, graph};
+
+/// How long [`Simulator::stop`] waits for answers that are under way.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why a simulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for the {listener}")]
+    Bind {
+        /// Which listener.
+        listener: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running simulator. Dropping it stops it.
+#[derive(Debug)]
+pub struct Simulator {
+    world: Arc<World>,
+    servers: JoinSet<()>,
+}
+
+impl Simulator {
+    /// Binds three listeners and serves them until the simulator is stopped or dropped.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] when an address is in use or not ours; nothing is left running.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listen = config.listen;
+        let authority = bind("authority", listen.authority).await?;
+        let graph = bind("graph", listen.graph).await?;
+        let control = bind("control interface", listen.control).await?;
+        let downloads = downloads(config.download_host.as_deref(), graph.1);
+        let [authority_base, graph_base, control_base] =
+            [authority.1, graph.1, control.1].map(|address| format!("http://{address}"));
+        let bases = Bases { authority: authority_base, graph: graph_base, control: control_base, downloads };
+        let world = Arc::new(World::new(config, bases));
+        let mut servers = JoinSet::new();
+        serve(&mut servers, authority.0, entra::router(Arc::clone(&world)), &world);
+        serve(&mut servers, graph.0, graph::router(Arc::clone(&world)), &world);
+        serve(&mut servers, control.0, control::router(Arc::clone(&world)), &world);
+        Ok(Self { world, servers })
+    }
+
+    /// Stops listening, ends everything that waits, and waits for answers under way.
+    pub async fn stop(mut self) {
+        self.world.stopped.cancel();
+        let all = async { while self.servers.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            tracing::debug!("connections were still open at the end");
+        }
+    }
+
+    /// Base address of Entra: `{authority}/{tenant}/oauth2/v2.0/…`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.world.bases.authority.clone()
+    }
+
+    /// Base address of Graph, without the version: `{graph}/v1.0/…`.
+    #[must_use]
+    pub fn graph(&self) -> String {
+        self.world.bases.graph.clone()
+    }
+
+    /// Base address of the control interface: `{control}/control/…`.
+    #[must_use]
+    pub fn control(&self) -> String {
+        self.world.bases.control.clone()
+    }
+
+    /// Creates a drive. It takes about a second for a million items; call it where that blocks nobody.
+    ///
+    /// # Errors
+    /// [`SpecError`] when a number is beyond its limit or the owner is unknown.
+    pub fn create_drive(&self, spec: &DriveSpec) -> Result<DriveHandle, SpecError> {
+        self.world.create_drive(spec).map(|drive| DriveHandle { drive, world: Arc::clone(&self.world) })
+    }
+
+    /// The drive of an id.
+    #[must_use]
+    pub fn drive(&self, id: &str) -> Option<DriveHandle> {
+        self.world.drive(id).map(|drive| DriveHandle { drive, world: Arc::clone(&self.world) })
+    }
+
+    /// All drives, oldest first.
+    #[must_use]
+    pub fn drives(&self) -> Vec<DriveHandle> {
+        let handle = |drive| DriveHandle { drive, world: Arc::clone(&self.world) };
+        self.world.drives().into_iter().map(handle).collect()
+    }
+
+    /// The people who can sign in; the first is the default.
+    #[must_use]
+    pub fn users(&self) -> &[User] {
+        &self.world.users
+    }
+
+    /// What was asked and answered since the start or the last reset.
+    #[must_use]
+    pub fn counters(&self) -> Counts {
+        self.world.counters.get()
+    }
+
+    /// Begins counting at zero; returns what was counted until now.
+    pub fn reset_counters(&self) -> Counts {
+        self.world.counters.reset()
+    }
+
+    /// The faults, to add to and clear.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.world.faults
+    }
+
+    /// The present settings.
+    #[must_use]
+    pub fn switches(&self) -> Switches {
+        self.world.switches()
+    }
+
+    /// Changes the settings.
+    pub fn switch(&self, change: impl FnOnce(&mut Switches)) {
+        self.world.switch(change);
+    }
+
+    /// The clock, to move ahead.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.world.clock
+    }
+
+    /// The device codes that wait for a person, oldest first.
+    #[must_use]
+    pub fn pending_device_codes(&self) -> Vec<PendingCode> {
+        self.world.entra.ledger().pending_devices(self.world.clock.now_ms())
+    }
+
+    /// Approves a user code as the first user.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when no pending sign-in has that code.
+    pub fn approve(&self, user_code: &str) -> Result<(), DecisionError> {
+        self.world.approve(user_code, None)
+    }
+
+    /// Approves a user code as a user, named by principal name or object id.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when no pending sign-in has that code, or the user is unknown or of another tenant.
+    pub fn approve_as(&self, user_code: &str, user: &str) -> Result<(), DecisionError> {
+        self.world.approve(user_code, Some(user))
+    }
+
+    /// Declines a user code.
+    ///
+    /// # Errors
+    /// [`DecisionError`] when no pending sign-in has that code.
+    pub fn decline(&self, user_code: &str) -> Result<(), DecisionError> {
+        self.world.decline(user_code)
+    }
+
+    /// A refresh token as a sign-in somewhere else would have given it, to import.
+    ///
+    /// # Errors
+    /// [`SignInError`] when the application or the user is unknown, or a scope does not exist.
+    pub fn issue_refresh_token(
+        &self,
+        client_id: &str,
+        scope: &str,
+        user: &str,
+    ) -> Result<String, SignInError> {
+        self.world.sign_in(client_id, scope, Some(user))
+    }
+
+    /// Revokes everything a user's sign-ins gave; refreshing is then refused with this AADSTS number. False when there is no such user.
+    pub fn revoke(&self, user: &str, aadsts: u32) -> bool {
+        self.world.revoke(user, aadsts)
+    }
+
+    /// What clients did wrong, oldest first.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.world.critic().list()
+    }
+
+    /// Forgets what clients did wrong.
+    pub fn clear_violations(&self) {
+        self.world.critic().clear();
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.world.stopped.cancel();
+    }
+}
+
+async fn bind(listener: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { listener, address, source };
+    let socket = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
+    Ok((socket, bound))
+}
+
+/// The base address of download links.
+fn downloads(host: Option<&str>, graph: SocketAddr) -> String {
+    match host {
+        Some(host) => format!("http://{host}:{}", graph.port()),
+        None if graph.ip() == Ipv4Addr::LOCALHOST => format!("http://localhost:{}", graph.port()),
+        None => format!("http://{graph}"),
+    }
+}
+
+fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: Router, world: &World) {
+    let stopped = world.stopped.clone();
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    servers.spawn(async move {
+        let server =
+            axum::serve(Door::new(listener), service).with_graceful_shutdown(stopped.cancelled_owned());
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener ended");
+        }
+    });
+}
