@@ -1,0 +1,112 @@
+//! The calls.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::config::{Base, ConfigError, DownloadHosts, GraphConfig};
+use crate::download::{ByteSpan, Download};
+use crate::drive_path::{DrivePath, PathId};
+use crate::error::GraphError;
+use crate::link::{DeltaLink, DownloadLink};
+use crate::model::{DeltaPage, Drive, DriveItem, WireDrive, WireItem, WirePage};
+use crate::randomness::{Randomness, SystemRandomness};
+use crate::request::{Operation, Sender};
+use crate::token::TokenSource;
+
+/// Reads drives. One client is shared by everything that one app does in one tenant: when the service throttles one call, all
+/// of them wait. There is no call that writes.
+pub struct GraphClient {
+    base: Base,
+    download_hosts: DownloadHosts,
+    page_size: String,
+    sender: Sender,
+}
+
+impl GraphClient {
+    /// A client; nothing is sent yet.
+    pub fn new(config: &GraphConfig) -> Result<Self, ConfigError> {
+        Self::with_randomness(config, Arc::new(SystemRandomness))
+    }
+
+    /// A client whose delays and request ids come from `randomness`.
+    pub fn with_randomness(
+        config: &GraphConfig,
+        randomness: Arc<dyn Randomness>,
+    ) -> Result<Self, ConfigError> {
+        if config.page_size == 0 {
+            return Err(ConfigError::PageSize);
+        }
+        Ok(Self {
+            base: Base::parse(&config.base)?,
+            download_hosts: config.download_hosts.clone(),
+            page_size: config.page_size.to_string(),
+            sender: Sender::new(config, randomness)?,
+        })
+    }
+
+    /// The drive itself.
+    pub async fn drive(&self, tokens: &dyn TokenSource, drive: &DrivePath) -> Result<Drive, GraphError> {
+        let url = self.base.at(drive.segments());
+        self.sender.json::<WireDrive>(Operation::Drive, &url, tokens).await?.try_into()
+    }
+
+    /// One page of the delta feed: where `cursor` leads, or the first page of a fresh enumeration without one. A fresh
+    /// enumeration lists no deletions.
+    ///
+    /// An error for which [`GraphError::is_resync`] holds means: call again without a cursor. A feed that leads in circles is
+    /// the caller's to notice.
+    pub async fn delta_page(
+        &self,
+        tokens: &dyn TokenSource,
+        drive: &DrivePath,
+        cursor: Option<&DeltaLink>,
+    ) -> Result<DeltaPage, GraphError> {
+        let first;
+        let url = if let Some(link) = cursor {
+            link.url()
+        } else {
+            first = self.first_page(drive);
+            &first
+        };
+        let page: WirePage = self.sender.json(Operation::DeltaPage, url, tokens).await?;
+        page.into_page(&self.base)
+    }
+
+    /// One item, with a fresh download link if it is a file.
+    pub async fn item(
+        &self,
+        tokens: &dyn TokenSource,
+        drive: &DrivePath,
+        item_id: &str,
+    ) -> Result<DriveItem, GraphError> {
+        let id = PathId::parse(item_id).map_err(GraphError::Id)?;
+        let url = self.base.at(drive.segments().into_iter().chain(["items", id.as_str()]));
+        self.sender.json::<WireItem>(Operation::Item, &url, tokens).await?.try_into()
+    }
+
+    /// Opens the content behind a link, which never sees the bearer token. Repeats the request until the content begins; what
+    /// breaks after that is for the caller to resume, with [`ByteSpan::From`] and, after about an hour, a fresh link.
+    pub async fn download(&self, link: &DownloadLink, span: ByteSpan) -> Result<Download, GraphError> {
+        let url = link.target(&self.base, &self.download_hosts)?;
+        let range = span.header()?;
+        let response = self.sender.open(&url, range.as_ref()).await?;
+        Download::begin(response, &span, self.sender.idle_limit())
+    }
+
+    /// Takes back a link that was stored. It must lead to this client's service.
+    pub fn delta_link(&self, text: &str) -> Result<DeltaLink, GraphError> {
+        DeltaLink::parse(&self.base, text)
+    }
+
+    /// Requests sent since the client was made, repeated ones and downloads included.
+    pub fn requests_sent(&self) -> u64 {
+        self.sender.sent()
+    }
+
+    fn first_page(&self, drive: &DrivePath) -> Url {
+        let mut url = self.base.at(drive.segments().into_iter().chain(["root", "delta"]));
+        url.query_pairs_mut().append_pair("$top", &self.page_size);
+        url
+    }
+}

@@ -1,0 +1,117 @@
+//! The pause that a throttled answer puts on every call of the client, not only on the one that met it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use tokio::time::Instant;
+
+/// Longest pause that an answer can ask for. Values seen in the wild are below five minutes.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// Seconds until the budget of the app is full again; sent along by some answers.
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// Until when nothing is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Fence(Mutex<Option<Instant>>);
+
+impl Fence {
+    /// How long there is to wait, at `now`; zero when the way is free.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// Closes the way until `wait` after `now`. An earlier end never replaces a later one.
+    pub(crate) fn close(&self, now: Instant, wait: Duration) {
+        let until = now + wait.min(MAX_RETRY_AFTER);
+        let mut current = self.until();
+        *current = Some(current.map_or(until, |known| known.max(until)));
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A poisoned lock still holds a whole value.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long an answer asks to wait: the longer of `Retry-After`, in seconds or as a date, and `RateLimit-Reset`; at most
+/// [`MAX_RETRY_AFTER`].
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let reset = headers.get(RATE_LIMIT_RESET).and_then(|value| seconds(value.to_str().ok()?));
+    // Only an answer that is throttled at all says so by `Retry-After` or status, so the reset alone means nothing.
+    let asked = text(headers, &RETRY_AFTER)
+        .and_then(|value| seconds(value).or_else(|| until_date(headers, value)))?;
+    Some(asked.max(reset.unwrap_or_default()).min(MAX_RETRY_AFTER))
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit is a long time too.
+    digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// The date is compared with the answer's own `Date`, so that a wrong local clock does not matter.
+fn until_date(headers: &HeaderMap, value: &str) -> Option<Duration> {
+    let until = httpdate::parse_http_date(value).ok()?;
+    let now = httpdate::parse_http_date(text(headers, &DATE)?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
+        };
+        values.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn retry_after_in_seconds_or_as_a_date() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        for (values, expected) in [
+            (vec![("retry-after", "15")], Some(15)),
+            (vec![("retry-after", " 0 ")], Some(0)),
+            (vec![("retry-after", "15"), ("ratelimit-reset", "20")], Some(20)),
+            (vec![("retry-after", "15"), ("ratelimit-reset", "5")], Some(15)),
+            (vec![("ratelimit-reset", "5")], None),
+            (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(30)),
+            (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0)),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "-5")], None),
+            (vec![("retry-after", "1.5")], None),
+            (vec![("retry-after", "999999999999999999999999")], Some(MAX_RETRY_AFTER.as_secs())),
+            (vec![], None),
+        ] {
+            assert_eq!(retry_after(&headers(&values)), expected.map(Duration::from_secs), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_fence_only_moves_out() {
+        let fence = Fence::default();
+        let now = Instant::now();
+        assert_eq!(fence.remaining(now), Duration::ZERO);
+        fence.close(now, Duration::from_secs(10));
+        fence.close(now, Duration::from_secs(5));
+        assert_eq!(fence.remaining(now + Duration::from_secs(1)), Duration::from_secs(9));
+        assert_eq!(fence.remaining(now + Duration::from_secs(11)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_fence_is_bounded() {
+        let fence = Fence::default();
+        let now = Instant::now();
+        fence.close(now, Duration::MAX);
+        assert_eq!(fence.remaining(now), MAX_RETRY_AFTER);
+    }
+}
