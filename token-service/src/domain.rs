@@ -1,0 +1,11 @@
+//! Pure decisions and values: no database, no network, no clock of its own.
+
+pub mod account;
+pub mod authorization;
+pub mod connection;
+pub mod names;
+pub mod poll_schedule;
+pub mod refresh_policy;
+pub mod scopes;
+pub mod sealed;
+pub mod token;

@@ -1,0 +1,150 @@
+//! The token service as a process of its own.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use service_kit::{
+    clock::SystemClock,
+    database::{DatabaseUrl, PoolOptions},
+    error_chain::ErrorChain,
+    exit::Exit,
+    lifecycle::{Lifecycle, terminate_signal},
+    secret::SecretString,
+    server::{self, BindError, ServerLimits},
+    telemetry::{self, LogFormat},
+    tls,
+};
+use token_service::{
+    App, Config, ProviderConfig,
+    config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY},
+};
+use url::Url;
+
+/// How long requests and refreshes under way may take to end after SIGTERM.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+
+/// Keeps refresh tokens, hands out access tokens.
+#[derive(Parser)]
+#[command(name = "token-service", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves gRPC until SIGTERM or ctrl-c.
+    Serve(Box<ServeArgs>),
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Loopback address to listen on; port 0 takes a free one.
+    #[arg(long, env = "SLUICE_TOKEN_LISTEN", default_value = "127.0.0.1:7401")]
+    listen: SocketAddr,
+    /// Token database: `sqlite:/path/to/file.db` or `postgres://user@host/database`.
+    #[arg(long, env = "SLUICE_TOKEN_DATABASE")]
+    database: DatabaseUrl,
+    /// File with the database password.
+    #[arg(long, env = "SLUICE_TOKEN_DATABASE_PASSWORD_FILE")]
+    database_password_file: Option<PathBuf>,
+    /// Keyring file.
+    #[arg(long, env = "SLUICE_KEYRING")]
+    keyring: PathBuf,
+    /// Makes the keyring if it is not there yet.
+    #[arg(long, env = "SLUICE_CREATE_KEYRING")]
+    create_keyring: bool,
+    /// Client id of the app registration.
+    #[arg(long, env = "SLUICE_CLIENT_ID")]
+    client_id: String,
+    /// File with the client secret, for a confidential client.
+    #[arg(long, env = "SLUICE_CLIENT_SECRET_FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// Base address of the identity provider.
+    #[arg(long, env = "SLUICE_AUTHORITY", default_value = DEFAULT_AUTHORITY)]
+    authority: Url,
+    /// Directory: a GUID, a domain, `common`, `organizations` or `consumers`.
+    #[arg(long, env = "SLUICE_DIRECTORY", default_value = DEFAULT_DIRECTORY)]
+    directory: String,
+    /// Scope of connections whose maker names none; may be given several times.
+    #[arg(long = "scope", env = "SLUICE_SCOPES", value_delimiter = ' ')]
+    scopes: Vec<String>,
+    /// Form of the log lines on stderr.
+    #[arg(long, env = "SLUICE_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Which log lines, in RUST_LOG's form.
+    #[arg(long, env = "SLUICE_LOG", default_value = telemetry::DEFAULT_FILTER)]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tls::install_crypto_provider();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return Exit::from_clap(&error).into();
+        }
+    };
+    let Command::Serve(args) = cli.command;
+    match serve(*args).await {
+        Ok(()) => Exit::Done.into(),
+        Err((exit, error)) => {
+            report(&*error);
+            exit.into()
+        }
+    }
+}
+
+type Failure = (Exit, Box<dyn std::error::Error + Send + Sync>);
+
+async fn serve(args: ServeArgs) -> Result<(), Failure> {
+    telemetry::init(args.log_format, &args.log).map_err(|error| (Exit::Usage, error.into()))?;
+    let (listen, config) = (args.listen, config(args)?);
+    let listener = server::bind(listen).await.map_err(|error| (bind_exit(&error), error.into()))?;
+    let lifecycle = Lifecycle::new();
+    let started = App::start(config, listener, &lifecycle, Arc::new(SystemClock)).await;
+    started.map_err(|error| (error.exit(), error.into()))?;
+
+    let stopped = lifecycle.shutdown_token();
+    let was_told = tokio::select! {
+        () = terminate_signal() => true,
+        () = stopped.cancelled() => false,
+    };
+    let drain = lifecycle.shut_down(DRAIN_DEADLINE).await;
+    tracing::info!(?drain, "stopped");
+    if was_told { Ok(()) } else { Err((Exit::Failure, "the server failed; the log says why".into())) }
+}
+
+fn config(args: ServeArgs) -> Result<Config, Failure> {
+    let secret = |path: PathBuf| SecretString::read_file(&path).map_err(|error| (Exit::Io, error.into()));
+    let database = match args.database_password_file.map(secret).transpose()? {
+        Some(password) => args.database.with_password(password),
+        None => args.database,
+    };
+    Ok(Config {
+        database,
+        pool: PoolOptions::default(),
+        keyring: args.keyring,
+        create_keyring: args.create_keyring,
+        provider: ProviderConfig {
+            client_id: args.client_id,
+            client_secret: args.client_secret_file.map(secret).transpose()?,
+            authority: args.authority,
+            directory: args.directory,
+            default_scopes: args.scopes,
+        },
+        limits: ServerLimits::default(),
+    })
+}
+
+fn bind_exit(error: &BindError) -> Exit {
+    let is_setting = matches!(error, BindError::NotLoopback(_) | BindError::Denied(_));
+    if is_setting { Exit::Configuration } else { Exit::Unavailable }
+}
+
+#[expect(clippy::print_stderr, reason = "why the process did not start, for whoever started it")]
+fn report(error: &dyn std::error::Error) {
+    eprintln!("token-service: {}", ErrorChain(error));
+}

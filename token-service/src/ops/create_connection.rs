@@ -1,0 +1,103 @@
+//! Takes over a refresh token that was obtained elsewhere, once one refresh has proven it.
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::secret::SecretString;
+
+use super::{
+    AppHealth, Context, OpError,
+    connection_requests::app_health_of,
+    error::RefusedPart,
+    sign_in::{NewConnection, SignIn, insert_connection, new_connection},
+};
+use crate::{
+    domain::{connection::Connection, names::ConnectionName, scopes::ScopeSet},
+    provider::{Fault, ProviderError, Refusal},
+    store::StoreError,
+};
+
+/// Wait that is suggested when the provider failed without naming one.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refresh token to take over.
+pub struct ImportRequest {
+    /// Name of the new connection.
+    pub connection: ConnectionName,
+    /// Text for people.
+    pub display_name: String,
+    /// Scopes; empty means the service's default scopes.
+    pub scopes: ScopeSet,
+    /// The token.
+    pub refresh_token: SecretString,
+}
+
+/// Makes the connection. Detached from the caller: from the exchange on, only what is stored is worth anything.
+pub async fn import_refresh_token(
+    context: &Arc<Context>,
+    request: ImportRequest,
+) -> Result<(Connection, AppHealth), OpError> {
+    let work = {
+        let context = Arc::clone(context);
+        async move { import(&context, request).await }
+    };
+    let connection = context.detached("refresh token import", work).await?;
+    let health = app_health_of(context, &connection);
+    Ok((connection, health))
+}
+
+async fn import(context: &Context, request: ImportRequest) -> Result<Connection, OpError> {
+    let name = request.connection;
+    let _turn = context.refresh_queue.turn(&name).await;
+    match context.store.get_connection(&name).await {
+        Ok(_) => return Err(OpError::ConnectionExists(name)),
+        Err(StoreError::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let are_callers_scopes = !request.scopes.is_empty();
+    let scopes = if are_callers_scopes { request.scopes } else { context.default_scopes.clone() };
+    let mut grant = context.provider.refresh(&request.refresh_token, &scopes, None).await.map_err(|error| {
+        if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
+            context.app_health.record_refused(cause);
+        }
+        import_error(error, are_callers_scopes)
+    })?;
+    context.app_health.record_accepted();
+    let refresh_token = grant.refresh_token.take().unwrap_or(request.refresh_token);
+    let parts = NewConnection { name: &name, display_name: &request.display_name, scopes: &scopes };
+    let sign_in = SignIn { refresh_token, grant };
+    let (stored, token) = new_connection(context, &parts, &sign_in).await?;
+    insert_connection(context, &stored, &token).await?;
+    tracing::info!(connection.name = %stored.connection.name, "connection made from an imported refresh token");
+    Ok(stored.connection)
+}
+
+fn import_error(error: ProviderError, are_callers_scopes: bool) -> OpError {
+    let refusal = match error {
+        ProviderError::Refused(refusal) => refusal,
+        ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_) => {
+            tracing::warn!(error = %service_kit::error_chain::ErrorChain(&error), "an import brought no answer");
+            return OpError::ProviderUnavailable { cause: "no answer".to_owned(), retry_after: RETRY_AFTER };
+        }
+    };
+    match refusal {
+        Refusal::Transient { cause, retry_after } => {
+            OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
+        }
+        Refusal::Throttled { cause, retry_after } => OpError::ProviderThrottled { cause, retry_after },
+        Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
+            OpError::RequestRefused { part: RefusedPart::Scopes, cause }
+        }
+        Refusal::AppMisconfigured { cause } | Refusal::CallerFault { cause, fault: Fault::Scopes } => {
+            OpError::ProviderMisconfigured { cause }
+        }
+        // The token is the one part of the request that did not come from the configuration.
+        other @ (Refusal::NeedsReauth { .. }
+        | Refusal::Blocked { .. }
+        | Refusal::CallerFault { fault: Fault::Form, .. }
+        | Refusal::DevicePending
+        | Refusal::DeviceSlowDown
+        | Refusal::DeviceDeclined
+        | Refusal::DeviceExpired
+        | Refusal::CodeRefused { .. }) => OpError::RefreshTokenRefused { cause: other.cause().to_owned() },
+    }
+}

@@ -1,0 +1,146 @@
+//! Starts a device authorization: asks the provider for codes, stores them sealed, and only then shows them.
+
+use std::{sync::Arc, time::Duration};
+
+use service_kit::{resource_name::ResourceId, secret::SecretString};
+
+use super::{Context, OpError, error::RefusedPart};
+use crate::{
+    domain::{
+        authorization::{Authorization, AuthorizationState, StoredAuthorization},
+        names::{AuthorizationName, ConnectionName},
+        poll_schedule::first_interval,
+        scopes::ScopeSet,
+    },
+    provider::{DeviceGrant, Fault, ProviderError, Refusal},
+    store::StoreError,
+};
+
+/// Most authorizations that wait at once.
+const MAX_PENDING: u64 = 1000;
+/// Wait that is suggested when the provider failed without naming one.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Which connection to make or mend.
+#[derive(Clone, Debug)]
+pub struct StartDeviceRequest {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// Text for people, for a new connection.
+    pub display_name: String,
+    /// Scopes; empty means the service's default scopes.
+    pub scopes: ScopeSet,
+}
+
+/// What to show the person.
+#[derive(Debug)]
+pub struct StartedDevice {
+    /// The authorization, pending.
+    pub authorization: Authorization,
+    /// The code to type.
+    pub user_code: SecretString,
+    /// Where to type it.
+    pub verification_uri: String,
+    /// The same with the code filled in.
+    pub verification_uri_complete: Option<SecretString>,
+    /// The provider's own sentence.
+    pub message: Option<SecretString>,
+    /// How long the code is good.
+    pub lifetime: Duration,
+}
+
+/// Starts a device authorization.
+pub async fn start_device_authorization(
+    context: &Arc<Context>,
+    request: StartDeviceRequest,
+) -> Result<StartedDevice, OpError> {
+    if context.store.count_pending_authorizations().await? >= MAX_PENDING {
+        return Err(OpError::TooManyAuthorizations);
+    }
+    let are_callers_scopes = !request.scopes.is_empty();
+    let scopes = if are_callers_scopes { request.scopes.clone() } else { context.default_scopes.clone() };
+    let grant = context.provider.start_device(&scopes).await;
+    let grant = grant.map_err(|error| start_error(context, error, are_callers_scopes))?;
+    context.app_health.record_accepted();
+
+    let authorization = pending(context, request, scopes, &grant);
+    let codes = context.custody.seal_codes(&authorization.name, &grant.device_code, &grant.user_code).await?;
+    let stored = StoredAuthorization { authorization, codes: Some(codes) };
+    let inserted = async {
+        let transaction = context.store.begin_write().await?;
+        if transaction.count_pending_authorizations().await? >= MAX_PENDING {
+            return Ok(false);
+        }
+        transaction.insert_authorization(&stored).await?;
+        transaction.commit().await?;
+        Ok::<_, StoreError>(true)
+    };
+    if !inserted.await? {
+        return Err(OpError::TooManyAuthorizations);
+    }
+    context.poll_wakeup.notify_one();
+    let authorization = stored.authorization;
+    tracing::info!(
+        authorization.name = %authorization.name,
+        connection.name = %authorization.connection,
+        "device authorization started"
+    );
+    Ok(StartedDevice {
+        authorization,
+        user_code: grant.user_code,
+        verification_uri: grant.verification_uri,
+        verification_uri_complete: grant.verification_uri_complete,
+        message: grant.message,
+        lifetime: grant.lifetime,
+    })
+}
+
+fn pending(context: &Context, request: StartDeviceRequest, scopes: ScopeSet, grant: &DeviceGrant) -> Authorization {
+    let now = context.now();
+    let poll_interval = first_interval(grant.interval);
+    let tenant = request.connection.tenant().clone();
+    Authorization {
+        name: AuthorizationName::new(tenant, ResourceId::new_random("device")),
+        connection: request.connection,
+        display_name: request.display_name,
+        scopes,
+        state: AuthorizationState::Pending,
+        create_time: now,
+        expire_time: now.saturating_add(grant.lifetime),
+        next_poll_time: now.saturating_add(poll_interval),
+        poll_interval,
+        generation: 1,
+    }
+}
+
+fn start_error(context: &Context, error: ProviderError, are_callers_scopes: bool) -> OpError {
+    let refusal = match error {
+        ProviderError::Refused(refusal) => refusal,
+        ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_) => {
+            tracing::warn!(error = %service_kit::error_chain::ErrorChain(&error), "a device authorization was not started");
+            return OpError::ProviderUnavailable { cause: "no answer".to_owned(), retry_after: RETRY_AFTER };
+        }
+    };
+    match refusal {
+        Refusal::Transient { cause, retry_after } => {
+            OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
+        }
+        Refusal::Throttled { cause, retry_after } => OpError::ProviderThrottled { cause, retry_after },
+        Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
+            OpError::RequestRefused { part: RefusedPart::Scopes, cause }
+        }
+        // Nobody signed in yet: whatever else is refused, it is the app's set-up.
+        other @ (Refusal::NeedsReauth { .. }
+        | Refusal::Blocked { .. }
+        | Refusal::AppMisconfigured { .. }
+        | Refusal::CallerFault { .. }
+        | Refusal::DevicePending
+        | Refusal::DeviceSlowDown
+        | Refusal::DeviceDeclined
+        | Refusal::DeviceExpired
+        | Refusal::CodeRefused { .. }) => {
+            context.app_health.record_refused(other.cause());
+            OpError::ProviderMisconfigured { cause: other.cause().to_owned() }
+        }
+    }
+}

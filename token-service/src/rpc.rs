@@ -1,0 +1,161 @@
+//! The gRPC face: each method parses its request, calls one use case and builds the answer; one file per method. What this
+//! version does not have answers `UNIMPLEMENTED`.
+
+mod authorization_message;
+mod connection_message;
+mod create_connection;
+mod delete_connection;
+mod get_access_token;
+mod get_authorization;
+mod get_connection;
+mod list_connections;
+mod refresh_connection;
+mod request_fields;
+mod start_device_authorization;
+mod status;
+mod unimplemented;
+mod watch_authorization;
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::Stream;
+use proto::token::v1::{
+    CompleteCodeAuthorizationRequest, CompleteCodeAuthorizationResponse, CreateConnectionRequest,
+    CreateConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse, GetAccessTokenRequest,
+    GetAccessTokenResponse, GetAuthorizationRequest, GetAuthorizationResponse, GetConnectionRequest,
+    GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, RefreshConnectionRequest,
+    RefreshConnectionResponse, StartCodeAuthorizationRequest, StartCodeAuthorizationResponse,
+    StartDeviceAuthorizationRequest, StartDeviceAuthorizationResponse, WatchAuthorizationRequest,
+    WatchAuthorizationResponse, WatchConnectionsRequest, WatchConnectionsResponse,
+    audit_service_server::AuditServiceServer,
+    authorization_service_server::{AuthorizationService, AuthorizationServiceServer},
+    connection_service_server::{ConnectionService, ConnectionServiceServer},
+    key_service_server::KeyServiceServer,
+    token_service_server::{TokenService, TokenServiceServer},
+};
+use service_kit::{server::GrpcServer, status::ApiError};
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::ops::Context;
+
+/// A stream of answers.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Every service of `sluice.token.v1`.
+#[derive(Clone)]
+struct Rpc {
+    context: Arc<Context>,
+}
+
+/// Adds every service of `sluice.token.v1` to a server.
+pub fn register(server: GrpcServer, context: Arc<Context>) -> GrpcServer {
+    let rpc = Rpc { context };
+    server
+        .reflection(proto::FILE_DESCRIPTOR_SET)
+        .add(TokenServiceServer::new(rpc.clone()))
+        .add(ConnectionServiceServer::new(rpc.clone()))
+        .add(AuthorizationServiceServer::new(rpc))
+        .add(KeyServiceServer::new(unimplemented::Unimplemented))
+        .add(AuditServiceServer::new(unimplemented::Unimplemented))
+}
+
+fn answer<T>(result: Result<T, ApiError>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}
+
+#[async_trait]
+impl TokenService for Rpc {
+    async fn get_access_token(
+        &self,
+        request: Request<GetAccessTokenRequest>,
+    ) -> Result<Response<GetAccessTokenResponse>, Status> {
+        answer(get_access_token::handle(&self.context, request.into_inner()).await)
+    }
+}
+
+#[async_trait]
+impl ConnectionService for Rpc {
+    type WatchConnectionsStream = Answers<WatchConnectionsResponse>;
+
+    async fn create_connection(
+        &self,
+        request: Request<CreateConnectionRequest>,
+    ) -> Result<Response<CreateConnectionResponse>, Status> {
+        answer(create_connection::handle(&self.context, request.into_inner()).await)
+    }
+
+    async fn get_connection(
+        &self,
+        request: Request<GetConnectionRequest>,
+    ) -> Result<Response<GetConnectionResponse>, Status> {
+        answer(get_connection::handle(&self.context, &request.into_inner()).await)
+    }
+
+    async fn list_connections(
+        &self,
+        request: Request<ListConnectionsRequest>,
+    ) -> Result<Response<ListConnectionsResponse>, Status> {
+        answer(list_connections::handle(&self.context, &request.into_inner()).await)
+    }
+
+    async fn delete_connection(
+        &self,
+        request: Request<DeleteConnectionRequest>,
+    ) -> Result<Response<DeleteConnectionResponse>, Status> {
+        answer(delete_connection::handle(&self.context, &request.into_inner()).await)
+    }
+
+    async fn refresh_connection(
+        &self,
+        request: Request<RefreshConnectionRequest>,
+    ) -> Result<Response<RefreshConnectionResponse>, Status> {
+        answer(refresh_connection::handle(&self.context, &request.into_inner()).await)
+    }
+
+    async fn watch_connections(
+        &self,
+        _request: Request<WatchConnectionsRequest>,
+    ) -> Result<Response<Self::WatchConnectionsStream>, Status> {
+        Err(ApiError::unimplemented("WatchConnections").into())
+    }
+}
+
+#[async_trait]
+impl AuthorizationService for Rpc {
+    type WatchAuthorizationStream = Answers<WatchAuthorizationResponse>;
+
+    async fn start_device_authorization(
+        &self,
+        request: Request<StartDeviceAuthorizationRequest>,
+    ) -> Result<Response<StartDeviceAuthorizationResponse>, Status> {
+        answer(start_device_authorization::handle(&self.context, request.into_inner()).await)
+    }
+
+    async fn start_code_authorization(
+        &self,
+        _request: Request<StartCodeAuthorizationRequest>,
+    ) -> Result<Response<StartCodeAuthorizationResponse>, Status> {
+        Err(ApiError::unimplemented("StartCodeAuthorization").into())
+    }
+
+    async fn complete_code_authorization(
+        &self,
+        _request: Request<CompleteCodeAuthorizationRequest>,
+    ) -> Result<Response<CompleteCodeAuthorizationResponse>, Status> {
+        Err(ApiError::unimplemented("CompleteCodeAuthorization").into())
+    }
+
+    async fn get_authorization(
+        &self,
+        request: Request<GetAuthorizationRequest>,
+    ) -> Result<Response<GetAuthorizationResponse>, Status> {
+        answer(get_authorization::handle(&self.context, &request.into_inner()).await)
+    }
+
+    async fn watch_authorization(
+        &self,
+        request: Request<WatchAuthorizationRequest>,
+    ) -> Result<Response<Self::WatchAuthorizationStream>, Status> {
+        answer(watch_authorization::handle(&self.context, &request.into_inner()).await)
+    }
+}

@@ -1,0 +1,70 @@
+//! The token database: connections, shared access tokens, authorizations, canaries.
+//!
+//! Everything secret arrives and leaves sealed. Reads stand on [`Store`]; whatever must happen together stands on a
+//! [`WriteTransaction`], which `ops` opens and commits. A write that assumes something about a row compares the row's
+//! generation and reports [`StoreError::Conflict`] when it moved. This folder is the only one that knows the database library.
+
+mod access_tokens;
+mod authorizations;
+mod canaries;
+mod connections;
+mod entity;
+mod error;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use service_kit::database;
+
+pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, scope_key};
+pub use authorizations::Poll;
+pub use connections::{ConnectionFilter, RowVersion, Successor};
+pub use error::StoreError;
+
+/// Tables and columns as they stand in associated data. They are part of the stored format: never rename them.
+pub mod places {
+    /// Table of connections.
+    pub const CONNECTIONS: &str = "connections";
+    /// Table of shared access tokens.
+    pub const ACCESS_TOKENS: &str = "access_tokens";
+    /// Table of authorizations.
+    pub const AUTHORIZATIONS: &str = "authorizations";
+    /// Column of a wrapped data key.
+    pub const DATA_KEY: &str = "data_key";
+    /// Column of a refresh token.
+    pub const REFRESH_TOKEN: &str = "refresh_token";
+    /// Column of an access token.
+    pub const ACCESS_TOKEN: &str = "access_token";
+    /// Column of a device code.
+    pub const DEVICE_CODE: &str = "device_code";
+    /// Column of a user code.
+    pub const USER_CODE: &str = "user_code";
+}
+
+/// The token database.
+pub struct Store {
+    database: DatabaseConnection,
+}
+
+/// Changes that happen together or not at all; dropped without [`commit`](Self::commit), none of them happens.
+pub struct WriteTransaction {
+    inner: DatabaseTransaction,
+}
+
+impl Store {
+    /// Takes a database whose schema is current.
+    pub fn new(database: DatabaseConnection) -> Self {
+        Self { database }
+    }
+
+    /// Opens a transaction that writes. No network call belongs inside it.
+    pub async fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        let inner = database::begin_write(&self.database).await?;
+        Ok(WriteTransaction { inner })
+    }
+}
+
+impl WriteTransaction {
+    /// Makes the changes durable.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+}

@@ -1,0 +1,6 @@
+//! Rows as the database has them. Times are milliseconds since the Unix epoch.
+
+pub(super) mod access_token;
+pub(super) mod authorization;
+pub(super) mod connection;
+pub(super) mod keyring_canary;
