@@ -1,0 +1,108 @@
+//! What can go wrong at a destination, and whether it concerns one item or everything.
+
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum DestinationError {
+    /// Not what is expected there: another source's folder, an unmounted disk, somebody's files.
+    #[error("{path} {what}", path = path.display())]
+    Refused {
+        /// Short reason for machines.
+        reason: &'static str,
+        /// The destination's root.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// Another worker of this machine uses the destination.
+    #[error("{path} is in use by another worker", path = path.display())]
+    Busy {
+        /// The destination's root.
+        path: PathBuf,
+    },
+    /// What was to be renamed is not there.
+    #[error("{path} is not at the destination")]
+    Missing {
+        /// Path below the root.
+        path: String,
+    },
+    /// Something else is at the place.
+    #[error("{path} is taken by something that is not the drive's")]
+    Taken {
+        /// Path below the root.
+        path: String,
+    },
+    /// A folder to delete holds something.
+    #[error("{path} holds something that is not the drive's")]
+    NotEmpty {
+        /// Path below the root.
+        path: String,
+    },
+    /// The service asked for something that this version does not know.
+    #[error("{path}: the service asks for something that this version cannot do")]
+    UnknownAction {
+        /// Path below the root.
+        path: String,
+    },
+    /// The system refused.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// The operation.
+        what: &'static str,
+        /// Path below the root, or the root.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl DestinationError {
+    /// Short reason for machines.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { reason, .. } => reason,
+            Self::Busy { .. } => "DESTINATION_BUSY",
+            Self::Missing { .. } => crate::ops::report_outcomes::NOT_AT_DESTINATION,
+            Self::Taken { .. } => "PLACE_TAKEN",
+            Self::NotEmpty { .. } => "FOLDER_NOT_EMPTY",
+            Self::UnknownAction { .. } => "UNKNOWN_ACTION",
+            Self::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "DESTINATION_FULL",
+                ErrorKind::ReadOnlyFilesystem => "DESTINATION_READ_ONLY",
+                ErrorKind::PermissionDenied => "DESTINATION_DENIED",
+                _ => "DESTINATION_FAILED",
+            },
+        }
+    }
+
+    /// Whether going on with other items makes no sense.
+    pub fn stops_the_run(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Busy { .. } => true,
+            Self::Missing { .. } | Self::Taken { .. } | Self::NotEmpty { .. } | Self::UnknownAction { .. } => false,
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+            ),
+        }
+    }
+
+    /// Whether only a person can mend it.
+    pub fn needs_person(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+            }
+            Self::Busy { .. }
+            | Self::Missing { .. }
+            | Self::Taken { .. }
+            | Self::NotEmpty { .. }
+            | Self::UnknownAction { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What the engine decides, as pure functions: nothing here waits, reads a clock or knows a database.
+
+pub mod action;
+pub mod brake;
+pub mod change;
+pub mod cursor;
+pub mod item;
+pub mod local_name;
+pub mod names;
+pub mod outcome;
+pub mod run;
+pub mod schedule;
+pub mod source;

@@ -1,0 +1,108 @@
+//! A source: which drive goes where, how often, and how far it is.
+
+use std::{path::PathBuf, time::Duration};
+
+use graph_client::DrivePath;
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
+
+use super::{
+    cursor::Cursor,
+
+    names::{ConnectionName, SourceName},
+};
+
+/// The store's key of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SourceKey(pub i64);
+
+/// The store's key of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunKey(pub i64);
+
+/// Where the files go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A folder of the machine that the worker runs on; absolute.
+    LocalFolder(PathBuf),
+}
+
+/// How the last run of a source ended, as far as it matters for the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Well, or never tried.
+    Good,
+    /// It failed and is tried again.
+    Failing,
+    /// A person must act.
+    NeedsPerson,
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSource {
+    /// Its name.
+    pub name: SourceName,
+    /// Text for people.
+    pub display_name: String,
+    /// Whose account reads the drive.
+    pub connection: ConnectionName,
+    /// The drive.
+    pub drive: DrivePath,
+    /// Where the files go.
+    pub destination: Destination,
+    /// Time between runs.
+    pub interval: Duration,
+    /// Whether it starts suspended.
+    pub suspended: bool,
+}
+
+/// A source as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The store's key.
+    pub key: SourceKey,
+    /// What was asked for.
+    pub spec: NewSource,
+    /// How the last run ended.
+    pub health: Health,
+    /// Position in the feed.
+    pub cursor: Cursor,
+    /// Counts fresh enumerations; items not seen in the current one are gone once it is complete.
+    pub generation: i64,
+    /// Whether a fresh enumeration is under way.
+    pub enumerating: bool,
+    /// Whether a worker has written to the destination before.
+    pub destination_filled: bool,
+    /// When the next run is due.
+    pub next_run_time: Timestamp,
+    /// Failed runs in a row.
+    pub failures: u32,
+    /// Deletions that a person allowed.
+    pub approved_deletions: i64,
+    /// Who holds the source, if anybody.
+    pub lease: Lease,
+    /// The run under way.
+    pub open_run: Option<RunKey>,
+    /// The newest run's id.
+    pub latest_run: Option<ResourceId>,
+    /// When it was made.
+    pub create_time: Timestamp,
+}
+
+/// A worker's hold on a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who took it last; shown to people.
+    pub worker: String,
+    /// Grows with every lease.
+    pub epoch: i64,
+    /// When it ends; `None` when nobody holds it.
+    pub expire_time: Option<Timestamp>,
+}
+
+impl Lease {
+    /// Whether somebody holds it at `now`.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.expire_time.is_some_and(|expire_time| expire_time > now)
+    }
+}

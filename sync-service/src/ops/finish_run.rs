@@ -1,0 +1,90 @@
+//! Ends a run, judges how it ended, and says when the next is due.
+
+use std::time::Duration;
+
+use super::{
+    Ctx, OpError, RUNS_KEPT, leased::leased, list_actions::held_deletions, renew_lease::grown, report_outcomes::cut,
+};
+use crate::{
+    domain::{
+        names::RunName,
+        run::{Effort, FinishState, Remainder, RunState, final_state},
+        schedule::next_run_time,
+        source::{Health, Source},
+    },
+    store::{Connection, items, runs, sources},
+};
+
+/// What a worker says at the end.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// How its work ended.
+    pub state: FinishState,
+    /// Machine-readable reason.
+    pub reason: String,
+    /// One sentence for people.
+    pub detail: String,
+    /// What it spent.
+    pub effort: Effort,
+    /// When the provider said to come back at the earliest.
+    pub retry_after: Option<Duration>,
+}
+
+/// Ends the run and frees its lease. Gives what is left.
+///
+/// # Errors
+/// [`OpError::LeaseLost`].
+pub async fn finish_run(ctx: &Ctx, name: &RunName, epoch: i64, finish: &Finish) -> Result<Remainder, OpError> {
+    let now = ctx.now();
+    let txn = ctx.store.begin().await?;
+    let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
+    let left = remainder(txn.conn(), &source, run.listing_complete).await?;
+    let (state, reason) = final_state(finish.state, left);
+    run.state = state;
+    run.reason = if reason.is_empty() { cut(&finish.reason) } else { reason.to_owned() };
+    run.detail = detail(state, finish, left);
+    run.counts.deletions_held = left.deletions_held;
+    run.counts.effort = grown(run.counts.effort, finish.effort);
+    run.end_time = Some(now);
+    runs::update(txn.conn(), &run).await?;
+
+    source.health = match state {
+        RunState::NeedsPerson => Health::NeedsPerson,
+        RunState::Failed => Health::Failing,
+        RunState::Running | RunState::Succeeded | RunState::Partial | RunState::Cancelled => Health::Good,
+    };
+    source.failures = if state == RunState::Failed { source.failures.saturating_add(1) } else { 0 };
+    if source.next_run_time < run.create_time {
+        source.next_run_time =
+            next_run_time(now, source.spec.interval, state, source.failures, finish.retry_after);
+    }
+    if matches!(state, RunState::Succeeded | RunState::Partial) {
+        source.approved_deletions = 0;
+    }
+    source.lease.expire_time = None;
+    source.open_run = None;
+    sources::update(txn.conn(), &source, now).await?;
+    runs::prune(txn.conn(), source.key, RUNS_KEPT).await?;
+    txn.commit().await?;
+    Ok(left)
+}
+
+async fn remainder(conn: &impl Connection, source: &Source, listing_complete: bool) -> Result<Remainder, OpError> {
+    let pending = items::pending(conn, source.key).await?;
+    let deletions_held = held_deletions(conn, source).await?;
+    Ok(Remainder { listing_complete, items_left: pending.items - deletions_held, deletions_held })
+}
+
+fn detail(state: RunState, finish: &Finish, left: Remainder) -> String {
+    match state {
+        RunState::NeedsPerson if left.deletions_held > 0 && finish.state == FinishState::Completed => {
+            format!("{} deletions wait for approval", left.deletions_held)
+        }
+        RunState::Partial => format!("{} items could not be finished", left.items_left),
+        RunState::Running
+        | RunState::Succeeded
+        | RunState::Failed
+        | RunState::NeedsPerson
+        | RunState::Cancelled => cut(&finish.detail),
+    }
+}

@@ -1,0 +1,263 @@
+//! Streams the actions that can be done now.
+//!
+//! One call gives one kind of step, the first that has anything ready: folders are moved, then made (with files moved beside
+//! them), then what lies in another's way is set aside, then contents come, and deletions last. Everything in one call can be done
+//! in the order given with the paths given; what depends on it comes with a later call, once its outcome is stored.
+
+use std::collections::{HashSet, VecDeque};
+
+use futures_util::{Stream, stream};
+
+use super::{
+    Ctx, OpError,
+    leased::leased,
+    paths::{Paths, Place},
+};
+use crate::{
+    domain::{
+        action::{self, Action, ActionToken},
+        brake::{Brake, FREE_DELETIONS, brake},
+        item::{Applied, Desired, Item, Kind, STAGING_PARENT, Work},
+        local_name,
+        names::RunName,
+        run::Run,
+        source::Source,
+    },
+    store::{
+        Connection, items,
+        plan::{self, Ready, Step},
+        runs,
+    },
+};
+
+/// The steps in the order they are tried.
+const STEPS: [Step; 5] =
+    [Step::MoveFolders, Step::MakeFoldersAndMoveFiles, Step::Displace, Step::Contents, Step::Deletions];
+
+struct Listing {
+    ctx: Ctx,
+    name: RunName,
+    epoch: i64,
+    steps: VecDeque<Step>,
+    after: String,
+    given_any: bool,
+    paths: Paths,
+    /// Folders that this call moves: paths through them are only right once that is done.
+    moved: HashSet<String>,
+}
+
+/// Streams pages of actions, none of them empty.
+///
+/// # Errors
+/// In the stream: [`OpError::LeaseLost`], [`OpError::ListingIncomplete`].
+pub fn list_actions(ctx: Ctx, name: RunName, epoch: i64) -> impl Stream<Item = Result<Vec<Action>, OpError>> + Send {
+    let listing = Listing {
+        ctx,
+        name,
+        epoch,
+        steps: STEPS.into(),
+        after: String::new(),
+        given_any: false,
+        paths: Paths::default(),
+        moved: HashSet::new(),
+    };
+    stream::try_unfold(listing, |mut listing| async move {
+        Ok(listing.next_page().await?.map(|actions| (actions, listing)))
+    })
+}
+
+impl Listing {
+    async fn next_page(&mut self) -> Result<Option<Vec<Action>>, OpError> {
+        while let Some(step) = self.steps.front().copied() {
+            let ready = self.ready(step).await?;
+            let Some(last) = ready.last() else {
+                if self.given_any {
+                    return Ok(None);
+                }
+                self.steps.pop_front();
+                self.after.clear();
+                continue;
+            };
+            self.after.clone_from(&last.row.item.id);
+            let actions = self.actions(step, &ready).await?;
+            if !actions.is_empty() {
+                self.given_any = true;
+                return Ok(Some(actions));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ready(&mut self, step: Step) -> Result<Vec<Ready>, OpError> {
+        let txn = self.ctx.store.begin().await?;
+        let (source, mut run) = leased(txn.conn(), &self.name, self.epoch).await?;
+        if !run.listing_complete {
+            return Err(OpError::ListingIncomplete(self.name.clone()));
+        }
+        if self.after.is_empty() && !self.may_start(txn.conn(), step, &source, &mut run).await? {
+            txn.commit().await?;
+            return Ok(Vec::new());
+        }
+        let ready = plan::ready(txn.conn(), source.key, run.key, step, &self.after).await?;
+        let parents = ready.iter().flat_map(|ready| folders_of(&ready.row.item));
+        self.paths.load(txn.conn(), source.key, parents).await?;
+        txn.commit().await?;
+        Ok(ready)
+    }
+
+    /// What is looked at once, when a step begins: the plan's size before contents, the brake before deletions.
+    async fn may_start(
+        &self,
+        conn: &impl Connection,
+        step: Step,
+        source: &Source,
+        run: &mut Run,
+    ) -> Result<bool, OpError> {
+        match step {
+            Step::MoveFolders | Step::MakeFoldersAndMoveFiles | Step::Displace => Ok(true),
+            Step::Contents => {
+                let pending = items::pending(conn, source.key).await?;
+                run.counts.files_planned = run.counts.done.files_transferred + pending.files;
+                run.counts.bytes_planned = run.counts.done.bytes_transferred + pending.bytes;
+                runs::update(conn, run).await?;
+                Ok(true)
+            }
+            Step::Deletions => {
+                let held = held_deletions(conn, source).await?;
+                if run.counts.deletions_held != held {
+                    run.counts.deletions_held = held;
+                    runs::update(conn, run).await?;
+                }
+                Ok(held == 0)
+            }
+        }
+    }
+
+    async fn actions(&mut self, step: Step, ready: &[Ready]) -> Result<Vec<Action>, OpError> {
+        let mut actions = Vec::with_capacity(ready.len());
+        for Ready { row, other } in ready {
+            let action = match step {
+                Step::Displace => self.displace(&row.item, other.as_deref()),
+                Step::MoveFolders | Step::MakeFoldersAndMoveFiles | Step::Contents | Step::Deletions => {
+                    self.action(&row.item, other.clone())
+                }
+            };
+            actions.extend(action);
+        }
+        Ok(actions)
+    }
+
+    fn action(&mut self, item: &Item, replaces: Option<String>) -> Option<Action> {
+        match (item.work(), &item.desired, &item.applied) {
+            (Work::MakeFolder, Some(desired), _) => {
+                let path = self.paths.place(&desired.parent_id)?.join(&desired.local_name);
+                let token =
+                    ActionToken::Folder { parent: desired.parent_id.clone(), name: desired.local_name.clone() };
+                Some(Action { item_id: item.id.clone(), path, step: action::Step::MakeFolder, token })
+            }
+            (Work::Move, Some(desired), Some(applied)) => {
+                let target = self.paths.place(&desired.parent_id)?;
+                self.relocate(item, applied, &target, &desired.parent_id, &desired.local_name)
+            }
+            (Work::PutContent, Some(desired), _) => {
+                let path = self.paths.place(&desired.parent_id)?.join(&desired.local_name);
+                Some(put_content(item, desired, path, replaces))
+            }
+            (Work::SetTimes, Some(desired), Some(applied)) => {
+                let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
+                let modified = desired.modified?;
+                let token = ActionToken::Times { modified: modified.as_millis() };
+                Some(Action { item_id: item.id.clone(), path, step: action::Step::SetTimes { modified }, token })
+            }
+            (Work::Delete, _, Some(applied)) => {
+                let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
+                let step = match applied.kind {
+                    Kind::File => action::Step::DeleteFile,
+                    Kind::Folder | Kind::Root | Kind::Opaque => action::Step::DeleteFolder,
+                };
+                Some(Action { item_id: item.id.clone(), path, step, token: ActionToken::Deleted })
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets an item aside that lies where `waiting` belongs, unless `waiting` is itself set aside by this call and thereby frees
+    /// a place that ends the knot.
+    fn displace(&mut self, item: &Item, waiting: Option<&str>) -> Option<Action> {
+        if waiting.is_some_and(|id| self.moved.contains(id)) {
+            return None;
+        }
+        let applied = item.applied.as_ref()?;
+        let name = local_name::encode(&item.id, &item.id);
+        let action = self.relocate(item, applied, &Place::staging(), STAGING_PARENT, &name)?;
+        self.moved.insert(item.id.clone());
+        Some(action)
+    }
+
+    /// Renames or moves what is there. Nothing where its path, or the target's, leads through a folder that this call moves, or
+    /// where a folder would come to lie below itself: a later call finds it ready.
+    fn relocate(
+        &mut self,
+        item: &Item,
+        applied: &Applied,
+        target: &Place,
+        parent_id: &str,
+        name: &str,
+    ) -> Option<Action> {
+        let source = self.paths.place(&applied.parent_id)?;
+        let stale = source.chain.iter().chain(&target.chain).any(|id| self.moved.contains(id));
+        if stale || target.chain.contains(&item.id) {
+            return None;
+        }
+        if applied.kind == Kind::Folder {
+            self.moved.insert(item.id.clone());
+        }
+        Some(Action {
+            item_id: item.id.clone(),
+            path: target.join(name),
+            step: action::Step::Move { from: source.join(&applied.name) },
+            token: ActionToken::Moved { parent: parent_id.to_owned(), name: name.to_owned() },
+        })
+    }
+}
+
+/// Deletions that the brake holds back now.
+pub(super) async fn held_deletions(conn: &impl Connection, source: &Source) -> Result<i64, OpError> {
+    let deletions = items::pending(conn, source.key).await?.deletions;
+    let few = i64::try_from(FREE_DELETIONS).unwrap_or_default();
+    if deletions <= few.max(source.approved_deletions) {
+        return Ok(0);
+    }
+    let applied = items::count_applied(conn, source.key).await?;
+    let approved = u64::try_from(source.approved_deletions).unwrap_or_default();
+    Ok(match brake(u64::try_from(deletions).unwrap_or_default(), applied, approved) {
+        Brake::Release => 0,
+        Brake::Hold => deletions,
+    })
+}
+
+fn folders_of(item: &Item) -> impl Iterator<Item = &str> {
+    let desired = item.desired.as_ref().map(|desired| desired.parent_id.as_str());
+    let applied = item.applied.as_ref().map(|applied| applied.parent_id.as_str());
+    desired.into_iter().chain(applied)
+}
+
+fn put_content(item: &Item, desired: &Desired, path: Vec<String>, replaces: Option<String>) -> Action {
+    Action {
+        item_id: item.id.clone(),
+        path,
+        step: action::Step::PutContent {
+            size: desired.size,
+            hash: desired.hash.clone(),
+            modified: desired.modified,
+            e_tag: desired.e_tag.clone(),
+        },
+        token: ActionToken::Content {
+            parent: desired.parent_id.clone(),
+            name: desired.local_name.clone(),
+            version: desired.version.clone(),
+            modified: desired.modified.map(service_kit::clock::Timestamp::as_millis),
+            replaces,
+        },
+    }
+}

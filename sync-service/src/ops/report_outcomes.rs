@@ -1,0 +1,170 @@
+//! Stores what became of actions. Changes only what is applied.
+
+use std::collections::HashMap;
+
+use super::{Ctx, OpError, leased::leased};
+use crate::{
+    domain::{
+        action::ActionToken,
+        item::{Item, Kind, Work},
+        names::RunName,
+        outcome::{self, Done},
+        run::Run,
+        source::SourceKey,
+    },
+    store::{
+        Connection, StoreError,
+        items::{self, BATCH, Failure, Row},
+        runs, sources,
+    },
+};
+
+/// Reason of a worker that did not find at the destination what it was to rename.
+pub const NOT_AT_DESTINATION: &str = "NOT_AT_DESTINATION";
+
+/// Longest reason and detail that are stored, in characters.
+const MAX_TEXT: usize = 300;
+
+/// What became of one action.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The drive item.
+    pub item_id: String,
+    /// The action's token, as it came back.
+    pub token: Vec<u8>,
+    /// What became of it.
+    pub result: OutcomeResult,
+}
+
+/// What became of an action.
+#[derive(Clone, Debug)]
+pub enum OutcomeResult {
+    /// Done and durable.
+    Done {
+        /// Bytes transferred.
+        bytes: i64,
+    },
+    /// Not possible now.
+    Failed {
+        /// Machine-readable reason.
+        reason: String,
+        /// One sentence for people.
+        detail: String,
+    },
+}
+
+/// Stores outcomes in one transaction. An outcome of an item that the index forgot changes nothing.
+///
+/// # Errors
+/// [`OpError::LeaseLost`]; [`OpError::BadActionToken`], and then none of them is stored.
+pub async fn report_outcomes(ctx: &Ctx, name: &RunName, epoch: i64, outcomes: &[Outcome]) -> Result<(), OpError> {
+    let tokens = outcomes
+        .iter()
+        .enumerate()
+        .map(|(index, outcome)| {
+            ActionToken::decode(&outcome.token).map_err(|error| OpError::BadActionToken { index, error })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let now = ctx.now();
+    let txn = ctx.store.begin().await?;
+    let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
+    for (outcomes, tokens) in outcomes.chunks(BATCH).zip(tokens.chunks(BATCH)) {
+        store_batch(txn.conn(), source.key, &mut run, outcomes, tokens).await?;
+    }
+    runs::update(txn.conn(), &run).await?;
+    if !source.destination_filled && run.counts.done != Done::default() {
+        source.destination_filled = true;
+        sources::update(txn.conn(), &source, now).await?;
+    }
+    txn.commit().await?;
+    Ok(())
+}
+
+async fn store_batch(
+    conn: &impl Connection,
+    source: SourceKey,
+    run: &mut Run,
+    outcomes: &[Outcome],
+    tokens: &[ActionToken],
+) -> Result<(), StoreError> {
+    let mut rows = read_rows(conn, source, outcomes, tokens).await?;
+    for (outcome, token) in outcomes.iter().zip(tokens) {
+        store_one(&mut rows, run, outcome, token);
+    }
+    let (gone, kept): (Vec<Row>, Vec<Row>) =
+        rows.into_values().partition(|row| row.item.work() == Work::Forget);
+    for chunk in kept.chunks(BATCH) {
+        items::upsert(conn, source, chunk).await?;
+    }
+    for chunk in gone.chunks(BATCH) {
+        let ids: Vec<&str> = chunk.iter().map(|row| row.item.id.as_str()).collect();
+        items::delete(conn, source, &ids).await?;
+    }
+    Ok(())
+}
+
+async fn read_rows(
+    conn: &impl Connection,
+    source: SourceKey,
+    outcomes: &[Outcome],
+    tokens: &[ActionToken],
+) -> Result<HashMap<String, Row>, StoreError> {
+    let replaced = tokens.iter().filter_map(|token| match token {
+        ActionToken::Content { replaces, .. } => replaces.as_deref(),
+        ActionToken::Folder { .. }
+        | ActionToken::Moved { .. }
+        | ActionToken::Times { .. }
+        | ActionToken::Deleted => None,
+    });
+    let mut ids: Vec<&str> = outcomes.iter().map(|outcome| outcome.item_id.as_str()).chain(replaced).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut rows = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(BATCH) {
+        rows.extend(items::by_ids(conn, source, chunk).await?);
+    }
+    Ok(rows)
+}
+
+fn store_one(rows: &mut HashMap<String, Row>, run: &mut Run, outcome: &Outcome, token: &ActionToken) {
+    let Some(row) = rows.get_mut(&outcome.item_id) else { return };
+    match &outcome.result {
+        OutcomeResult::Done { bytes } => {
+            add(&mut run.counts.done, outcome::apply(&mut row.item, token, *bytes));
+            row.failure = None;
+            if let ActionToken::Content { parent, name, replaces: Some(replaced), .. } = token
+                && let Some(other) = rows.get_mut(replaced)
+                && lies_at(&other.item, parent, name)
+            {
+                other.item.applied = None;
+            }
+        }
+        // Somebody took the file away: then the destination has nothing of it, and it is transferred again.
+        OutcomeResult::Failed { reason, .. }
+            if reason == NOT_AT_DESTINATION && row.item.applied.as_ref().is_some_and(|a| a.kind == Kind::File) =>
+        {
+            row.item.applied = None;
+        }
+        OutcomeResult::Failed { reason, detail } => {
+            let known = row.failure.as_ref().is_some_and(|failure| failure.run == run.key);
+            run.counts.items_failed += i64::from(!known);
+            row.failure = Some(Failure { run: run.key, reason: cut(reason), detail: cut(detail) });
+        }
+    }
+}
+
+fn lies_at(item: &Item, parent: &str, name: &str) -> bool {
+    item.applied.as_ref().is_some_and(|applied| applied.parent_id == parent && applied.name == name)
+}
+
+fn add(sum: &mut Done, more: Done) {
+    sum.folders_made += more.folders_made;
+    sum.items_moved += more.items_moved;
+    sum.files_transferred += more.files_transferred;
+    sum.bytes_transferred += more.bytes_transferred;
+    sum.items_deleted += more.items_deleted;
+}
+
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}

@@ -1,0 +1,189 @@
+//! Reads runs.
+
+use std::collections::HashMap;
+
+use service_kit::resource_name::ResourceId;
+
+use super::{Ctx, OpError};
+use crate::{
+    domain::{
+        item::{Kind, Work},
+        local_name,
+        names::{RunName, SourceName},
+        run::{Run, RunState},
+        source::{RunKey, SourceKey},
+    },
+    store::{
+        items::{self, Row},
+        runs::{self, RunFilter},
+        sources::{self, SourceFilter},
+    },
+};
+
+/// Items that a run lists as not finished.
+pub const MAX_ISSUES: u64 = 100;
+
+/// Sources that a list of runs looks into when it is not for one.
+const MAX_SOURCES: u64 = 10_000;
+
+/// An item that could not be finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// Path in the drive, as far as it is known.
+    pub path: String,
+    /// The drive item.
+    pub item_id: String,
+    /// Machine-readable reason.
+    pub reason: String,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// A run with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedRun {
+    /// Its name.
+    pub name: RunName,
+    /// The run.
+    pub run: Run,
+}
+
+/// Reads one run.
+///
+/// # Errors
+/// [`OpError::RunNotFound`].
+pub async fn get(ctx: &Ctx, name: &RunName) -> Result<NamedRun, OpError> {
+    let missing = || OpError::RunNotFound(name.clone());
+    let source_name = SourceName::new(name.tenant().clone(), name.source().clone());
+    let source = sources::by_name(ctx.store.read(), &source_name).await?.ok_or_else(missing)?;
+    let run = runs::by_id(ctx.store.read(), source.key, name.run()).await?.ok_or_else(missing)?;
+    Ok(NamedRun { name: name.clone(), run })
+}
+
+/// The items that a run could not finish: what still differs, while no later run has started.
+///
+/// # Errors
+/// When the database fails.
+pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> {
+    let name = &named.name;
+    let source_name = SourceName::new(name.tenant().clone(), name.source().clone());
+    let source = sources::by_name(ctx.store.read(), &source_name).await?;
+    let Some(source) = source.filter(|source| source.latest_run.as_ref() == Some(name.run())) else {
+        return Ok(Vec::new());
+    };
+    if named.run.end_time.is_none() || named.run.state == RunState::Succeeded {
+        return Ok(Vec::new());
+    }
+    let rows = items::list_pending(ctx.store.read(), source.key, MAX_ISSUES).await?;
+    let mut folders = HashMap::new();
+    let mut issues = Vec::with_capacity(rows.len());
+    for row in rows {
+        let path = path_in_drive(ctx, source.key, &row, &mut folders).await?;
+        let (reason, detail) = why(&row, named.run.key, path.is_some());
+        let path = path.unwrap_or_else(|| name_of(&row));
+        issues.push(Issue { path, item_id: row.item.id, reason, detail });
+    }
+    Ok(issues)
+}
+
+fn why(row: &Row, run: RunKey, parent_known: bool) -> (String, String) {
+    if let Some(failure) = row.failure.as_ref().filter(|failure| failure.run == run) {
+        return (failure.reason.clone(), failure.detail.clone());
+    }
+    let (reason, detail) = match row.item.work() {
+        Work::Delete => ("DELETION_HELD", "gone from the drive and not deleted here yet"),
+        _ if !parent_known => ("PARENT_UNKNOWN", "the drive did not list the folder it lies in"),
+        _ => ("PLACE_TAKEN", "another item lies where it belongs, or its folder could not be made"),
+    };
+    (reason.to_owned(), detail.to_owned())
+}
+
+fn name_of(row: &Row) -> String {
+    let desired = row.item.desired.as_ref().map(|desired| desired.name.clone());
+    let applied = row.item.applied.as_ref().map(|applied| local_name::decode(&applied.name).into_owned());
+    desired.or(applied).unwrap_or_default()
+}
+
+/// Deepest nesting that a path shows.
+const MAX_DEPTH: usize = 200;
+
+async fn path_in_drive(
+    ctx: &Ctx,
+    source: SourceKey,
+    row: &Row,
+    folders: &mut HashMap<String, Option<Row>>,
+) -> Result<Option<String>, OpError> {
+    let mut segments = vec![name_of(row)];
+    let mut at = parent_of(row);
+    for _ in 0..MAX_DEPTH {
+        let Some(id) = at.take() else { return Ok(None) };
+        if !folders.contains_key(&id) {
+            let found = items::by_ids(ctx.store.read(), source, &[&id]).await?.remove(&id);
+            folders.insert(id.clone(), found);
+        }
+        let Some(Some(folder)) = folders.get(&id) else { return Ok(None) };
+        if folder.item.applied.as_ref().is_some_and(|applied| applied.kind == Kind::Root) {
+            segments.reverse();
+            return Ok(Some(segments.join("/")));
+        }
+        segments.push(name_of(folder));
+        at = parent_of(folder);
+    }
+    Ok(None)
+}
+
+fn parent_of(row: &Row) -> Option<String> {
+    let desired = row.item.desired.as_ref().map(|desired| desired.parent_id.clone());
+    desired.or_else(|| row.item.applied.as_ref().map(|applied| applied.parent_id.clone()))
+}
+
+/// Whose runs a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Only this tenant's.
+    pub tenant: Option<ResourceId>,
+    /// Only this source's.
+    pub source: Option<ResourceId>,
+}
+
+/// Lists runs, newest first, before the one given.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    ctx: &Ctx,
+    scope: Scope,
+    state: Option<RunState>,
+    before: Option<RunKey>,
+    limit: u64,
+) -> Result<Vec<NamedRun>, OpError> {
+    let conn = ctx.store.read();
+    let wanted = match (&scope.tenant, &scope.source) {
+        (None, None) => None,
+        (Some(tenant), Some(source)) => {
+            let name = SourceName::new(tenant.clone(), source.clone());
+            Some(sources::by_name(conn, &name).await?.into_iter().collect::<Vec<_>>())
+        }
+        (tenant, source) => {
+            let filter = SourceFilter { tenant: tenant.clone(), ..SourceFilter::default() };
+            let mut found = sources::list(conn, &filter, None, MAX_SOURCES).await?;
+            found.retain(|candidate| source.as_ref().is_none_or(|id| candidate.spec.name.source() == id));
+            Some(found)
+        }
+    };
+    let keys = wanted.map(|sources| sources.iter().map(|source| source.key).collect());
+    let found = runs::list(conn, &RunFilter { sources: keys, state }, before, limit).await?;
+    let mut keys: Vec<SourceKey> = found.iter().map(|run| run.source).collect();
+    keys.sort_unstable_by_key(|key| key.0);
+    keys.dedup();
+    let names: HashMap<SourceKey, SourceName> =
+        sources::by_keys(conn, &keys).await?.into_iter().map(|source| (source.key, source.spec.name)).collect();
+    Ok(found
+        .into_iter()
+        .filter_map(|run| {
+            let source = names.get(&run.source)?;
+            let name = RunName::new(source.tenant().clone(), source.source().clone(), run.id.clone());
+            Some(NamedRun { name, run })
+        })
+        .collect())
+}

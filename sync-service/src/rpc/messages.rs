@@ -1,0 +1,127 @@
+//! Domain values as messages.
+
+use std::path::Path;
+
+use prost_types::Timestamp as ProtoTimestamp;
+use proto::sync::v1 as pb;
+use service_kit::{clock::Timestamp, clock::duration_to_proto};
+
+use crate::{
+    domain::{
+        action::{Action, ActionToken, ActionTokenError, Step},
+        run::{RunPhase, RunState},
+        source::{Destination, Health, Source},
+    },
+    ops::runs::{Issue, NamedRun},
+};
+
+pub(super) fn time(time: Timestamp) -> Option<ProtoTimestamp> {
+    Some(time.to_proto())
+}
+
+pub(super) fn source(source: &Source, now: Timestamp) -> pb::Source {
+    let name = &source.spec.name;
+    let Destination::LocalFolder(path) = &source.spec.destination;
+    let latest_run =
+        source.latest_run.as_ref().map(|run| format!("{name}/runs/{run}")).unwrap_or_default();
+    pb::Source {
+        name: name.to_string(),
+        display_name: source.spec.display_name.clone(),
+        connection: source.spec.connection.to_string(),
+        drive: source.spec.drive.to_string(),
+        destination: Some(pb::source::Destination::LocalFolder(local_folder(path))),
+        interval: Some(duration_to_proto(source.spec.interval)),
+        suspended: source.spec.suspended,
+        state: source_state(source, now).into(),
+        next_run_time: time(source.next_run_time),
+        latest_run,
+        create_time: time(source.create_time),
+    }
+}
+
+fn local_folder(path: &Path) -> pb::LocalFolder {
+    pb::LocalFolder { path: path.to_string_lossy().into_owned() }
+}
+
+fn source_state(source: &Source, now: Timestamp) -> pb::SourceState {
+    match source.health {
+        _ if source.lease.is_held(now) => pb::SourceState::Running,
+        _ if source.spec.suspended => pb::SourceState::Suspended,
+        Health::Good => pb::SourceState::Idle,
+        Health::Failing => pb::SourceState::Failing,
+        Health::NeedsPerson => pb::SourceState::NeedsPerson,
+    }
+}
+
+pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
+    let run = &named.run;
+    let counts = &run.counts;
+    pb::Run {
+        name: named.name.to_string(),
+        state: run_state(run.state).into(),
+        phase: match run.phase {
+            RunPhase::Listing => pb::RunPhase::Listing,
+            RunPhase::Applying => pb::RunPhase::Applying,
+        }
+        .into(),
+        reason: run.reason.clone(),
+        detail: run.detail.clone(),
+        create_time: time(run.create_time),
+        end_time: run.end_time.and_then(time),
+        stats: Some(pb::RunStats {
+            pages: counts.pages,
+            items_listed: counts.items_listed,
+            folders_made: counts.done.folders_made,
+            items_moved: counts.done.items_moved,
+            files_transferred: counts.done.files_transferred,
+            bytes_transferred: counts.done.bytes_transferred,
+            items_deleted: counts.done.items_deleted,
+            items_failed: counts.items_failed,
+            graph_requests: counts.effort_before.graph_requests + counts.effort.graph_requests,
+            files_planned: counts.files_planned,
+            bytes_planned: counts.bytes_planned,
+            deletions_held: counts.deletions_held,
+            bytes_received: counts.effort_before.bytes_received + counts.effort.bytes_received,
+        }),
+        issues: issues
+            .iter()
+            .map(|issue| pb::ItemIssue {
+                path: issue.path.clone(),
+                item_id: issue.item_id.clone(),
+                reason: issue.reason.clone(),
+                detail: issue.detail.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn run_state(state: RunState) -> pb::RunState {
+    match state {
+        RunState::Running => pb::RunState::Running,
+        RunState::Succeeded => pb::RunState::Succeeded,
+        RunState::Partial => pb::RunState::Partial,
+        RunState::Failed => pb::RunState::Failed,
+        RunState::NeedsPerson => pb::RunState::NeedsPerson,
+        RunState::Cancelled => pb::RunState::Cancelled,
+    }
+}
+
+pub(super) fn action(action: Action) -> Result<pb::Action, ActionTokenError> {
+    let token = ActionToken::encode(&action.token)?;
+    let kind = match action.step {
+        Step::MakeFolder => pb::action::Kind::MakeFolder(pb::MakeFolder {}),
+        Step::Move { from } => pb::action::Kind::Move(pb::Move { from }),
+        Step::PutContent { size, hash, modified, e_tag } => pb::action::Kind::PutContent(pb::PutContent {
+            size,
+            quick_xor_hash: hash.unwrap_or_default(),
+            modified_time: modified.and_then(time),
+            e_tag,
+        }),
+        Step::SetTimes { modified } => {
+            pb::action::Kind::SetTimes(pb::SetTimes { modified_time: time(modified) })
+        }
+        Step::DeleteFile => pb::action::Kind::DeleteFile(pb::DeleteFile {}),
+        Step::DeleteFolder => pb::action::Kind::DeleteFolder(pb::DeleteFolder {}),
+    };
+    Ok(pb::Action { item_id: action.item_id, token, path: action.path, kind: Some(kind) })
+}

@@ -1,0 +1,65 @@
+//! Reads the parts of requests that several RPCs share.
+
+use std::time::Duration;
+
+use service_kit::{resource_name::ResourceId, status::Violations, clock::duration_from_proto};
+
+use crate::domain::names::{RunName, SourceName, TenantName};
+
+/// Longest text for people, in characters.
+const MAX_DISPLAY_NAME: usize = 200;
+
+/// The name of a source.
+pub(super) fn source_name(field: &str, text: &str) -> Result<SourceName, tonic::Status> {
+    let mut bad = Violations::new();
+    let name = bad.check(field, SourceName::parse(text));
+    bad.finish()?;
+    name.ok_or_else(broken)
+}
+
+/// The name of a run.
+pub(super) fn run_name(field: &str, text: &str) -> Result<RunName, tonic::Status> {
+    let mut bad = Violations::new();
+    let name = bad.check(field, RunName::parse(text));
+    bad.finish()?;
+    name.ok_or_else(broken)
+}
+
+/// `tenants/{tenant}`; nothing and `tenants/-` mean any.
+pub(super) fn any_tenant(bad: &mut Violations, field: &str, text: &str) -> Option<ResourceId> {
+    if text.is_empty() || text == "tenants/-" {
+        return None;
+    }
+    bad.check(field, TenantName::parse(text)).map(|name| name.tenant().clone())
+}
+
+/// Text for people.
+pub(super) fn display_name(bad: &mut Violations, field: &str, text: &str) {
+    if text.chars().count() > MAX_DISPLAY_NAME {
+        bad.add(field, &format!("is longer than {MAX_DISPLAY_NAME} characters"));
+    }
+}
+
+/// A span within limits; absent means `default`.
+pub(super) fn duration(
+    bad: &mut Violations,
+    field: &str,
+    value: Option<&prost_types::Duration>,
+    limits: std::ops::RangeInclusive<Duration>,
+    default: Duration,
+) -> Duration {
+    let Some(value) = value else { return default };
+    match duration_from_proto(value) {
+        Some(duration) if limits.contains(&duration) => duration,
+        _ => {
+            let (low, high) = (limits.start().as_secs(), limits.end().as_secs());
+            bad.add(field, &format!("must be between {low} and {high} seconds"));
+            default
+        }
+    }
+}
+
+/// A violation was recorded and yet nothing is wrong: cannot happen, and is not worth a panic.
+pub(super) fn broken() -> tonic::Status {
+    tonic::Status::internal("internal error")
+}

@@ -1,0 +1,117 @@
+//! How enumerations are stored. Numbers are for ever: never reuse one.
+
+use super::StoreError;
+use crate::domain::{
+    item::{Kind, Work},
+    run::{RunPhase, RunState},
+    source::Health,
+};
+
+pub(super) const FILE: i16 = 1;
+pub(super) const FOLDER: i16 = 2;
+pub(super) const ROOT: i16 = 3;
+pub(super) const OPAQUE: i16 = 4;
+
+pub(super) const NO_WORK: i16 = 0;
+pub(super) const MAKE_FOLDER: i16 = 1;
+pub(super) const MOVE: i16 = 2;
+pub(super) const PUT_CONTENT: i16 = 3;
+pub(super) const SET_TIMES: i16 = 4;
+pub(super) const DELETE: i16 = 5;
+pub(super) const FORGET: i16 = 6;
+
+pub(super) const CURSOR_START: i16 = 0;
+pub(super) const CURSOR_PAGE: i16 = 1;
+pub(super) const CURSOR_CAUGHT_UP: i16 = 2;
+
+pub(super) const LOCAL_FOLDER: i16 = 1;
+
+pub(super) fn kind_code(kind: Kind) -> i16 {
+    match kind {
+        Kind::File => FILE,
+        Kind::Folder => FOLDER,
+        Kind::Root => ROOT,
+        Kind::Opaque => OPAQUE,
+    }
+}
+
+pub(super) fn kind(code: i16) -> Result<Kind, StoreError> {
+    match code {
+        FILE => Ok(Kind::File),
+        FOLDER => Ok(Kind::Folder),
+        ROOT => Ok(Kind::Root),
+        OPAQUE => Ok(Kind::Opaque),
+        other => Err(impossible("items", "kind", other)),
+    }
+}
+
+pub(super) fn work_code(work: Work) -> i16 {
+    match work {
+        Work::None => NO_WORK,
+        Work::MakeFolder => MAKE_FOLDER,
+        Work::Move => MOVE,
+        Work::PutContent => PUT_CONTENT,
+        Work::SetTimes => SET_TIMES,
+        Work::Delete => DELETE,
+        Work::Forget => FORGET,
+    }
+}
+
+pub(super) fn health_code(health: Health) -> i16 {
+    match health {
+        Health::Good => 0,
+        Health::Failing => 1,
+        Health::NeedsPerson => 2,
+    }
+}
+
+pub(super) fn health(code: i16) -> Result<Health, StoreError> {
+    match code {
+        0 => Ok(Health::Good),
+        1 => Ok(Health::Failing),
+        2 => Ok(Health::NeedsPerson),
+        other => Err(impossible("sources", "state", other)),
+    }
+}
+
+pub(super) fn run_state_code(state: RunState) -> i16 {
+    match state {
+        RunState::Running => 1,
+        RunState::Succeeded => 2,
+        RunState::Partial => 3,
+        RunState::Failed => 4,
+        RunState::NeedsPerson => 5,
+        RunState::Cancelled => 6,
+    }
+}
+
+pub(super) fn run_state(code: i16) -> Result<RunState, StoreError> {
+    match code {
+        1 => Ok(RunState::Running),
+        2 => Ok(RunState::Succeeded),
+        3 => Ok(RunState::Partial),
+        4 => Ok(RunState::Failed),
+        5 => Ok(RunState::NeedsPerson),
+        6 => Ok(RunState::Cancelled),
+        other => Err(impossible("runs", "state", other)),
+    }
+}
+
+pub(super) fn run_phase_code(phase: RunPhase) -> i16 {
+    match phase {
+        RunPhase::Listing => 1,
+        RunPhase::Applying => 2,
+    }
+}
+
+pub(super) fn run_phase(code: i16) -> Result<RunPhase, StoreError> {
+    match code {
+        1 => Ok(RunPhase::Listing),
+        2 => Ok(RunPhase::Applying),
+        other => Err(impossible("runs", "phase", other)),
+    }
+}
+
+pub(super) fn impossible(table: &'static str, column: &str, value: impl std::fmt::Display) -> StoreError {
+    StoreError::Inconsistent { table, what: format!("{column} is {value}") }
+}

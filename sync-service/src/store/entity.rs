@@ -1,0 +1,5 @@
+//! Rows as the database has them; visible only inside the store.
+
+pub(super) mod item;
+pub(super) mod run;
+pub(super) mod source;

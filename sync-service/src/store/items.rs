@@ -1,0 +1,332 @@
+//! Reading and writing the index of items.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Statement, sea_query::OnConflict,
+};
+use service_kit::clock::Timestamp;
+
+use super::{
+    Connection, StoreError, codes,
+    entity::item::{ActiveModel, Column, Entity, Model},
+};
+use crate::domain::{
+    item::{Applied, Desired, Item, Kind},
+    source::{RunKey, SourceKey},
+};
+
+/// Most rows that one statement reads or writes by id; keeps statements below the databases' limits on parameters.
+pub const BATCH: usize = 500;
+
+/// An item with what the index notes beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The item.
+    pub item: Item,
+    /// The enumeration that saw it last.
+    pub generation: i64,
+    /// Why it could not be done, if it could not.
+    pub failure: Option<Failure>,
+}
+
+/// Why an item could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In which run.
+    pub run: RunKey,
+    /// Machine-readable reason.
+    pub reason: String,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// How much differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Items that differ, deletions included.
+    pub items: i64,
+    /// Files to transfer.
+    pub files: i64,
+    /// Bytes of those.
+    pub bytes: i64,
+    /// Deletions of what is gone from the drive.
+    pub deletions: i64,
+}
+
+/// Reads items by id, at most [`BATCH`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_ids(
+    conn: &impl Connection,
+    source: SourceKey,
+    ids: &[&str],
+) -> Result<HashMap<String, Row>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::ItemId.is_in(ids.iter().copied()))
+        .all(conn)
+        .await?;
+    rows.into_iter().map(|row| Ok((row.item_id.clone(), read(row)?))).collect()
+}
+
+/// Writes items, new or not, at most [`BATCH`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let update = OnConflict::columns([Column::SourceKey, Column::ItemId])
+        .update_columns([
+            Column::ParentId,
+            Column::Name,
+            Column::LocalName,
+            Column::Kind,
+            Column::Size,
+            Column::Version,
+            Column::Hash,
+            Column::ETag,
+            Column::ModifiedTime,
+            Column::AppliedParentId,
+            Column::AppliedName,
+            Column::AppliedKind,
+            Column::AppliedVersion,
+            Column::AppliedModifiedTime,
+            Column::Generation,
+            Column::Work,
+            Column::FailedRunKey,
+            Column::FailureReason,
+            Column::FailureDetail,
+        ])
+        .to_owned();
+    Entity::insert_many(rows.iter().map(|row| write(source, row)))
+        .on_conflict(update)
+        .exec_without_returning(conn)
+        .await?;
+    Ok(())
+}
+
+/// Removes items from the index, at most [`BATCH`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(conn: &impl Connection, source: SourceKey, ids: &[&str]) -> Result<(), StoreError> {
+    if !ids.is_empty() {
+        Entity::delete_many()
+            .filter(Column::SourceKey.eq(source.0))
+            .filter(Column::ItemId.is_in(ids.iter().copied()))
+            .exec(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Marks everything below these items as opaque, as they are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn make_descendants_opaque(
+    conn: &impl Connection,
+    source: SourceKey,
+    ids: &[&str],
+) -> Result<(), StoreError> {
+    let mut parents: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    while !parents.is_empty() {
+        let mut below = Vec::new();
+        for chunk in parents.chunks(BATCH) {
+            let rows = Entity::find()
+                .filter(Column::SourceKey.eq(source.0))
+                .filter(Column::ParentId.is_in(chunk.iter().map(String::as_str)))
+                .filter(Column::Kind.is_not_null())
+                .filter(Column::Kind.ne(codes::OPAQUE))
+                .all(conn)
+                .await?;
+            let mut rows: Vec<Row> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+            for row in &mut rows {
+                if let Some(desired) = &mut row.item.desired {
+                    desired.kind = Kind::Opaque;
+                }
+            }
+            for part in rows.chunks(BATCH) {
+                upsert(conn, source, part).await?;
+            }
+            below.extend(rows.into_iter().map(|row| row.item.id));
+        }
+        parents = below;
+    }
+    Ok(())
+}
+
+/// Settles a complete listing: what a fresh enumeration did not see is gone, what lies below something gone is gone, and what is
+/// gone on both sides is forgotten. `unseen_before` is the present generation when the listing was a fresh enumeration.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settle(
+    conn: &impl Connection,
+    source: SourceKey,
+    unseen_before: Option<i64>,
+) -> Result<(), StoreError> {
+    let gone = format!(
+        "UPDATE items SET kind = NULL, work = CASE WHEN applied_kind IS NULL THEN {} ELSE {} END \
+         WHERE source_key = $1 AND kind IS NOT NULL AND kind <> {}",
+        codes::FORGET,
+        codes::DELETE,
+        codes::ROOT
+    );
+    let backend = conn.get_database_backend();
+    if let Some(generation) = unseen_before {
+        let unseen = format!("{gone} AND generation < $2");
+        conn.execute_raw(Statement::from_sql_and_values(backend, unseen, [source.0.into(), generation.into()])).await?;
+    }
+    let below = format!(
+        "{gone} AND parent_id IN (SELECT item_id FROM items WHERE source_key = $1 AND work <> {} \
+         AND work IN ({}, {}) AND kind IS NULL)",
+        codes::NO_WORK,
+        codes::DELETE,
+        codes::FORGET
+    );
+    loop {
+        let statement = Statement::from_sql_and_values(backend, &below, [source.0.into()]);
+        if conn.execute_raw(statement).await?.rows_affected() == 0 {
+            break;
+        }
+    }
+    let forget = format!(
+        "DELETE FROM items WHERE source_key = $1 AND work <> {} AND work = {}",
+        codes::NO_WORK,
+        codes::FORGET
+    );
+    conn.execute_raw(Statement::from_sql_and_values(backend, forget, [source.0.into()])).await?;
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct PendingRow {
+    items: i64,
+    files: i64,
+    bytes: i64,
+    deletions: i64,
+}
+
+/// Counts what differs. Costs as much as that is, not as much as there is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pending(conn: &impl Connection, source: SourceKey) -> Result<Pending, StoreError> {
+    let sql = format!(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS items, \
+         CAST(COALESCE(SUM(CASE WHEN work = {put} THEN 1 ELSE 0 END), 0) AS BIGINT) AS files, \
+         CAST(COALESCE(SUM(CASE WHEN work = {put} THEN size ELSE 0 END), 0) AS BIGINT) AS bytes, \
+         CAST(COALESCE(SUM(CASE WHEN work = {delete} THEN 1 ELSE 0 END), 0) AS BIGINT) AS deletions \
+         FROM items WHERE source_key = $1 AND work <> {none}",
+        put = codes::PUT_CONTENT,
+        delete = codes::DELETE,
+        none = codes::NO_WORK
+    );
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [source.0.into()]);
+    let row = PendingRow::find_by_statement(statement).one(conn).await?;
+    Ok(row.map_or_else(Pending::default, |row| Pending {
+        items: row.items,
+        files: row.files,
+        bytes: row.bytes,
+        deletions: row.deletions,
+    }))
+}
+
+/// Counts what the destination has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_applied(conn: &impl Connection, source: SourceKey) -> Result<u64, StoreError> {
+    use sea_orm::PaginatorTrait as _;
+    Ok(Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::AppliedKind.is_in([codes::FILE, codes::FOLDER]))
+        .count(conn)
+        .await?)
+}
+
+/// Lists items that differ, by id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_pending(conn: &impl Connection, source: SourceKey, limit: u64) -> Result<Vec<Row>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::Work.ne(codes::NO_WORK))
+        .order_by_asc(Column::ItemId)
+        .limit(limit)
+        .all(conn)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+pub(super) fn read(row: Model) -> Result<Row, StoreError> {
+    let desired = match row.kind {
+        None => None,
+        Some(code) => Some(Desired {
+            parent_id: row.parent_id.unwrap_or_default(),
+            name: row.name.unwrap_or_default(),
+            local_name: row.local_name.unwrap_or_default(),
+            kind: codes::kind(code)?,
+            size: row.size,
+            version: row.version,
+            hash: row.hash,
+            e_tag: row.e_tag,
+            modified: row.modified_time.map(Timestamp::from_millis),
+        }),
+    };
+    let applied = match row.applied_kind {
+        None => None,
+        Some(code) => Some(Applied {
+            parent_id: row.applied_parent_id.unwrap_or_default(),
+            name: row.applied_name.unwrap_or_default(),
+            kind: codes::kind(code)?,
+            version: row.applied_version,
+            modified: row.applied_modified_time.map(Timestamp::from_millis),
+        }),
+    };
+    let failure = row.failed_run_key.map(|run| Failure {
+        run: RunKey(run),
+        reason: row.failure_reason.unwrap_or_default(),
+        detail: row.failure_detail.unwrap_or_default(),
+    });
+    Ok(Row { item: Item { id: row.item_id, desired, applied }, generation: row.generation, failure })
+}
+
+fn write(source: SourceKey, row: &Row) -> ActiveModel {
+    let desired = row.item.desired.as_ref();
+    let applied = row.item.applied.as_ref();
+    let failure = row.failure.as_ref();
+    ActiveModel {
+        source_key: Set(source.0),
+        item_id: Set(row.item.id.clone()),
+        parent_id: Set(desired.map(|desired| desired.parent_id.clone())),
+        name: Set(desired.map(|desired| desired.name.clone())),
+        local_name: Set(desired.map(|desired| desired.local_name.clone())),
+        kind: Set(desired.map(|desired| codes::kind_code(desired.kind))),
+        size: Set(desired.map_or(0, |desired| desired.size)),
+        version: Set(desired.map(|desired| desired.version.clone()).unwrap_or_default()),
+        hash: Set(desired.and_then(|desired| desired.hash.clone())),
+        e_tag: Set(desired.map(|desired| desired.e_tag.clone()).unwrap_or_default()),
+        modified_time: Set(desired.and_then(|desired| desired.modified).map(Timestamp::as_millis)),
+        applied_parent_id: Set(applied.map(|applied| applied.parent_id.clone())),
+        applied_name: Set(applied.map(|applied| applied.name.clone())),
+        applied_kind: Set(applied.map(|applied| codes::kind_code(applied.kind))),
+        applied_version: Set(applied.map(|applied| applied.version.clone()).unwrap_or_default()),
+        applied_modified_time: Set(applied.and_then(|applied| applied.modified).map(Timestamp::as_millis)),
+        generation: Set(row.generation),
+        work: Set(codes::work_code(row.item.work())),
+        failed_run_key: Set(failure.map(|failure| failure.run.0)),
+        failure_reason: Set(failure.map(|failure| failure.reason.clone())),
+        failure_detail: Set(failure.map(|failure| failure.detail.clone())),
+    }
+}

@@ -1,0 +1,132 @@
+//! sync-worker: leases runs and makes destinations equal to drives. Keeps nothing; whatever it knows, sync-service knows first.
+//!
+//! ```text
+//! lease ─► ingest: feed pages ─► CommitPage ─► apply: ListActions ─► destination ─► ReportOutcomes ─► FinishRun
+//!            └ heartbeat beside all of it: RenewLease, until it says stop
+//! ```
+
+mod apply;
+mod end;
+mod execute;
+mod heartbeat;
+mod ingest;
+mod links;
+mod run;
+mod service;
+mod tokens;
+mod transfer;
+
+use std::{sync::Arc, time::Duration};
+
+pub use end::{RunEnd, WorkerError};
+use graph_client::{ConfigError, GraphClient, GraphConfig};
+use service_kit::clock::Clock;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+
+use crate::{
+    domain::names::SourceName,
+    worker::{service::SyncService, tokens::TokenService},
+};
+
+/// How long `serve` and the first call of `drain` let the service wait for a due source.
+const LEASE_WAIT: Duration = Duration::from_secs(20);
+
+/// Pause after the service could not be reached, while serving.
+const SERVICE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a worker needs to know.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where sync-service is.
+    pub sync_service: Endpoint,
+    /// Where token-service is.
+    pub token_service: Endpoint,
+    /// How to reach Graph.
+    pub graph: GraphConfig,
+    /// The worker's name, shown to people.
+    pub name: String,
+    /// Files transferred at once.
+    pub transfers: usize,
+}
+
+/// Default of [`WorkerConfig::transfers`].
+pub const DEFAULT_TRANSFERS: usize = 16;
+
+/// A worker; one run at a time.
+pub struct Worker {
+    service: SyncService,
+    tokens: TokenService,
+    graph: Arc<GraphClient>,
+    name: String,
+    transfers: usize,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    /// Prepares a worker. It connects when it is first used. It stops between two items when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// When the Graph settings make no client.
+    pub fn new(config: WorkerConfig, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<Self, ConfigError> {
+        Ok(Self {
+            service: SyncService::new(&config.sync_service, stop.clone()),
+            tokens: TokenService::new(&config.token_service),
+            graph: Arc::new(GraphClient::new(&config.graph)?),
+            name: config.name,
+            transfers: config.transfers.max(1),
+            clock,
+            stop,
+        })
+    }
+
+    /// Runs one source now, due or not.
+    ///
+    /// # Errors
+    /// When no run could be leased.
+    pub async fn run_source(&self, source: &SourceName) -> Result<RunEnd, WorkerError> {
+        let lease = self.service.lease(&self.name, Some(source), Duration::ZERO).await?;
+        let lease = lease.ok_or(WorkerError::Protocol("a lease was asked for by name and none came"))?;
+        Ok(run::run(self, lease).await)
+    }
+
+    /// Runs whatever is due until nothing is. Gives how the runs ended.
+    ///
+    /// # Errors
+    /// When the service cannot be asked for another run.
+    pub async fn drain(&self) -> Result<Vec<RunEnd>, WorkerError> {
+        let mut ends = Vec::new();
+        while !self.stop.is_cancelled() {
+            let Some(lease) = self.service.lease(&self.name, None, Duration::ZERO).await? else { break };
+            ends.push(run::run(self, lease).await);
+        }
+        Ok(ends)
+    }
+
+    /// Runs whatever becomes due, until stopped. Outlives an absence of the service.
+    pub async fn serve(&self) {
+        while !self.stop.is_cancelled() {
+            // A lease that is given in the very moment of stopping runs out by itself.
+            let leased = tokio::select! {
+                leased = self.service.lease(&self.name, None, LEASE_WAIT) => leased,
+                () = self.stop.cancelled() => break,
+            };
+            match leased {
+                Ok(Some(lease)) => {
+                    run::run(self, lease).await;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    if !self.stop.is_cancelled() {
+                        tracing::warn!(%error, "cannot ask sync-service for a run; trying again");
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(SERVICE_PAUSE) => {}
+                        () = self.stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Does the actions that the service lists, and reports what became of them, until it lists none.
+
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use graph_client::{DrivePath, GraphClient, TokenSource};
+use proto::sync::v1 as pb;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    WorkerError,
+    execute::{Executor, is_transfer},
+    heartbeat::Spent,
+    links::Links,
+    run::Stop,
+    service::SyncService,
+    transfer::Transfers,
+};
+use crate::destination::Destination;
+
+/// Outcomes in one report at most.
+const MAX_REPORT: usize = 250;
+
+/// Longest time an outcome waits for others to be reported with.
+const MAX_REPORT_DELAY: Duration = Duration::from_millis(500);
+
+/// How often a broken stream of actions is listed anew in a row.
+const MAX_BROKEN_STREAMS: u32 = 5;
+
+/// What the apply phase of a run needs.
+pub(super) struct Applier {
+    pub(super) service: SyncService,
+    pub(super) graph: Arc<GraphClient>,
+    pub(super) tokens: Arc<dyn TokenSource>,
+    pub(super) drive: DrivePath,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) links: Links,
+    pub(super) run: String,
+    pub(super) epoch: i64,
+    pub(super) transfers: usize,
+    pub(super) spent: Spent,
+    pub(super) stop: Stop,
+}
+
+impl Applier {
+    /// Applies everything that can be applied.
+    pub(super) async fn apply(self) -> Result<(), WorkerError> {
+        let transfers = Transfers::new(self.graph, self.tokens, self.drive, self.links, self.spent);
+        let executor = Arc::new(Executor::new(Arc::clone(&self.destination), transfers));
+        let mut reporter =
+            Reporter { service: &self.service, destination: self.destination, run: &self.run, epoch: self.epoch, outcomes: Vec::new(), due: None };
+        let mut broken = 0;
+        loop {
+            let request = pb::ListActionsRequest { run: self.run.clone(), epoch: self.epoch };
+            let pages = self.service.list_actions(request).await?;
+            let mut wave =
+                Wave { executor: &executor, limit: self.transfers, stop: &self.stop, tasks: JoinSet::new() };
+            let result = wave.run(pages, &mut reporter).await;
+            // Also when the wave failed: what is done and durable need not be done again.
+            let reported = reporter.flush().await;
+            match (result, reported) {
+                (Ok(0), Ok(())) => return Ok(()),
+                (Ok(_), Ok(())) => broken = 0,
+                (Err(WorkerError::Service(status)), Ok(()))
+                    if status.code() == tonic::Code::Unavailable && broken < MAX_BROKEN_STREAMS =>
+                {
+                    broken += 1;
+                }
+                (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The actions of one call of `ListActions`.
+struct Wave<'a> {
+    executor: &'a Arc<Executor>,
+    limit: usize,
+    stop: &'a Stop,
+    tasks: JoinSet<Result<pb::Outcome, WorkerError>>,
+}
+
+impl Wave<'_> {
+    /// Does them: transfers many at once, everything else in order. Gives how many there were.
+    async fn run(
+        &mut self,
+        pages: impl Stream<Item = Result<Vec<pb::Action>, WorkerError>>,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<usize, WorkerError> {
+        let mut pages = pin!(pages);
+        let mut waiting: VecDeque<pb::Action> = VecDeque::new();
+        let mut listed_all = false;
+        let mut count = 0;
+        loop {
+            self.stop.check()?;
+            while self.tasks.len() < self.limit
+                && let Some(action) = waiting.pop_front()
+            {
+                count += 1;
+                if is_transfer(&action) {
+                    let executor = Arc::clone(self.executor);
+                    self.tasks.spawn(async move { executor.execute(action).await });
+                } else {
+                    let outcome = self.executor.execute(action).await?;
+                    reporter.add(outcome).await?;
+                    self.stop.check()?;
+                }
+            }
+            if listed_all && waiting.is_empty() && self.tasks.is_empty() {
+                return Ok(count);
+            }
+            let due = reporter.due.unwrap_or_else(|| Instant::now() + MAX_REPORT_DELAY);
+            tokio::select! {
+                page = pages.next(), if !listed_all && waiting.is_empty() => match page {
+                    Some(page) => waiting.extend(page?),
+                    None => listed_all = true,
+                },
+                Some(done) = self.tasks.join_next() => {
+                    let outcome = done.map_err(|_| WorkerError::Protocol("a transfer panicked"))??;
+                    reporter.add(outcome).await?;
+                }
+                () = sleep_until(due), if reporter.due.is_some() => reporter.flush().await?,
+                told = self.stop.told() => return Err(told),
+            }
+        }
+    }
+}
+
+/// Gathers outcomes and reports them once they are durable.
+struct Reporter<'a> {
+    service: &'a SyncService,
+    destination: Arc<dyn Destination>,
+    run: &'a str,
+    epoch: i64,
+    outcomes: Vec<pb::Outcome>,
+    due: Option<Instant>,
+}
+
+impl Reporter<'_> {
+    async fn add(&mut self, outcome: pb::Outcome) -> Result<(), WorkerError> {
+        self.outcomes.push(outcome);
+        self.due.get_or_insert_with(|| Instant::now() + MAX_REPORT_DELAY);
+        if self.outcomes.len() >= MAX_REPORT { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), WorkerError> {
+        self.due = None;
+        if self.outcomes.is_empty() {
+            return Ok(());
+        }
+        self.destination.flush().await?;
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let request = pb::ReportOutcomesRequest { run: self.run.to_owned(), epoch: self.epoch, outcomes };
+        self.service.report(request).await
+    }
+}

@@ -1,0 +1,92 @@
+//! Keeps a lease while the work goes on, and hands in progress.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use graph_client::GraphClient;
+use proto::sync::v1 as pb;
+use service_kit::clock::duration_from_proto;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{WorkerError, service::SyncService};
+
+/// How often progress is handed in, so that people see it move. A lease lives far longer.
+const RHYTHM: Duration = Duration::from_secs(1);
+
+/// Without progress, a lease is renewed this many times in its life.
+const RENEWALS_PER_LIFE: u32 = 3;
+
+/// What a run has spent since its lease was taken.
+#[derive(Clone)]
+pub(super) struct Spent {
+    graph: Arc<GraphClient>,
+    requests_before: u64,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Spent {
+    pub(super) fn new(graph: Arc<GraphClient>) -> Self {
+        Self { requests_before: graph.requests_sent(), graph, bytes: Arc::default() }
+    }
+
+    pub(super) fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn graph_requests(&self) -> i64 {
+        i64::try_from(self.graph.requests_sent().saturating_sub(self.requests_before)).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn bytes_received(&self) -> i64 {
+        i64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+}
+
+/// Renews until the lease is lost; cancels `cancelled` when the service says stop. Ends only with an error.
+///
+/// A lease whose renewal could not be told for its whole life counts as lost: by then another worker may have it.
+pub(super) async fn keep(
+    service: &SyncService,
+    lease: &pb::Lease,
+    spent: &Spent,
+    cancelled: &CancellationToken,
+) -> WorkerError {
+    let ttl = lease.ttl.as_ref().and_then(duration_from_proto).unwrap_or(crate::ops::LEASE_TTL);
+    let mut renewed = Instant::now();
+    let mut told = (0, 0);
+    loop {
+        tokio::time::sleep(RHYTHM).await;
+        let now = (spent.graph_requests(), spent.bytes_received());
+        if now == told && renewed.elapsed() < ttl / RENEWALS_PER_LIFE {
+            continue;
+        }
+        let request = pb::RenewLeaseRequest {
+            run: lease.run.clone(),
+            epoch: lease.epoch,
+            graph_requests: now.0,
+            bytes_received: now.1,
+        };
+        let asked = Instant::now();
+        match service.renew(request).await {
+            Ok(response) => {
+                (renewed, told) = (asked, now);
+                if response.stop {
+                    cancelled.cancel();
+                }
+            }
+            Err(WorkerError::LeaseLost) => return WorkerError::LeaseLost,
+            Err(error) => {
+                tracing::warn!(%error, run = %lease.run, "the lease could not be renewed");
+                if renewed.elapsed() >= ttl {
+                    return WorkerError::LeaseLost;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One run: list, apply, finish; with a heartbeat beside it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use graph_client::DrivePath;
+use proto::sync::v1 as pb;
+use service_kit::{
+    clock::{Timestamp, duration_to_proto},
+    error_chain::ErrorChain,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RunEnd, Worker, WorkerError,
+    apply::Applier,
+    heartbeat::{self, Spent},
+    ingest::ingest,
+};
+use crate::{
+    destination::{Destination, LocalFolder, Marker},
+    domain::run::{FinishState, Remainder, RunState, final_state},
+};
+
+/// Tells the work to stop between two items.
+#[derive(Clone)]
+pub(super) struct Stop {
+    /// Somebody cancelled the run.
+    pub(super) run_cancelled: CancellationToken,
+    /// The worker is to end.
+    pub(super) shutting_down: CancellationToken,
+}
+
+impl Stop {
+    /// An error once the work is to stop.
+    pub(super) fn check(&self) -> Result<(), WorkerError> {
+        if self.run_cancelled.is_cancelled() {
+            Err(WorkerError::Cancelled)
+        } else if self.shutting_down.is_cancelled() {
+            Err(WorkerError::ShuttingDown)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until the work is to stop.
+    pub(super) async fn told(&self) -> WorkerError {
+        tokio::select! {
+            () = self.run_cancelled.cancelled() => WorkerError::Cancelled,
+            () = self.shutting_down.cancelled() => WorkerError::ShuttingDown,
+        }
+    }
+}
+
+/// Does a leased run and finishes it.
+pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
+    tracing::info!(run = %lease.run, epoch = lease.epoch, "run leased");
+    let spent = Spent::new(Arc::clone(&worker.graph));
+    let stop = Stop { run_cancelled: CancellationToken::new(), shutting_down: worker.stop.clone() };
+    let result = tokio::select! {
+        result = work(worker, &lease, &spent, &stop) => result,
+        error = heartbeat::keep(&worker.service, &lease, &spent, &stop.run_cancelled) => Err(error),
+    };
+    let end = finish(worker, &lease, &spent, result.err()).await;
+    match &end.error {
+        None => tracing::info!(run = %end.run, state = ?end.state, left = end.items_left, "run finished"),
+        Some(error) => tracing::warn!(run = %end.run, error = %ErrorChain(error), "run stopped early"),
+    }
+    end
+}
+
+async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
+    let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
+    let drive =
+        DrivePath::parse(&source.drive).map_err(|_| WorkerError::Protocol("a source without a drive"))?;
+    // Before anything is listed: a run that cannot write its destination is to say so at once.
+    let destination = open_destination(source, lease.destination_expected).await?;
+    let tokens: Arc<dyn graph_client::TokenSource> =
+        Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
+
+    let listing = ingest(&worker.service, &worker.graph, tokens.as_ref(), &drive, lease, stop);
+    let links = tokio::select! {
+        links = listing => links?,
+        told = stop.told() => return Err(told),
+    };
+    let applier = Applier {
+        service: worker.service.clone(),
+        graph: Arc::clone(&worker.graph),
+        tokens,
+        drive,
+        destination,
+        links,
+        run: lease.run.clone(),
+        epoch: lease.epoch,
+        transfers: worker.transfers,
+        spent: spent.clone(),
+        stop: stop.clone(),
+    };
+    applier.apply().await
+}
+
+async fn open_destination(source: &pb::Source, filled_before: bool) -> Result<Arc<dyn Destination>, WorkerError> {
+    let Some(pb::source::Destination::LocalFolder(folder)) = &source.destination else {
+        return Err(WorkerError::Protocol("a source without a destination that this version knows"));
+    };
+    let made = source.create_time.as_ref().and_then(Timestamp::from_proto);
+    let marker = Marker {
+        source: source.name.clone(),
+        source_create_time: made.map(|time| time.to_string()).unwrap_or_default(),
+    };
+    let folder = LocalFolder::open(&PathBuf::from(&folder.path), &marker, filled_before).await?;
+    Ok(Arc::new(folder))
+}
+
+async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option<WorkerError>) -> RunEnd {
+    let finish = error.as_ref().map_or(FinishState::Completed, WorkerError::finish_state);
+    let mut end = RunEnd { run: lease.run.clone(), state: RunState::Failed, items_left: 0, deletions_held: 0, error };
+    if matches!(end.error, Some(WorkerError::LeaseLost)) {
+        // Whoever has the run now finishes it.
+        return end;
+    }
+    let state = match finish {
+        FinishState::Completed => pb::FinishState::Completed,
+        FinishState::Failed => pb::FinishState::Failed,
+        FinishState::NeedsPerson => pb::FinishState::NeedsPerson,
+        FinishState::Cancelled => pb::FinishState::Cancelled,
+    };
+    let request = pb::FinishRunRequest {
+        run: lease.run.clone(),
+        epoch: lease.epoch,
+        state: state.into(),
+        reason: end.error.as_ref().map(WorkerError::reason).unwrap_or_default(),
+        detail: end.error.as_ref().map(ToString::to_string).unwrap_or_default(),
+        graph_requests: spent.graph_requests(),
+        bytes_received: spent.bytes_received(),
+        retry_after: end.error.as_ref().and_then(WorkerError::retry_after).map(duration_to_proto),
+    };
+    match worker.service.finish(request).await {
+        Ok(response) => {
+            end.items_left = response.items_left;
+            end.deletions_held = response.deletions_held;
+            let left = Remainder {
+                listing_complete: true,
+                items_left: response.items_left,
+                deletions_held: response.deletions_held,
+            };
+            end.state = final_state(finish, left).0;
+        }
+        // The lease runs out and another worker takes the run over: nothing is lost.
+        Err(error) => end.error = Some(end.error.unwrap_or(error)),
+    }
+    end
+}

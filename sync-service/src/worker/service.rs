@@ -1,0 +1,138 @@
+//! sync-service as a worker sees it: the calls of `WorkerService`, tried again while the service is away.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use proto::sync::v1::{self as pb, worker_service_client::WorkerServiceClient};
+use service_kit::clock::duration_to_proto;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::WorkerError;
+use crate::domain::names::SourceName;
+
+/// First pause before a call is tried again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Longest pause before a call is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often a call is tried: about as long as a lease lives.
+const MAX_TRIES: u32 = 15;
+
+/// Longest time one call may take, besides the wait that it asks for.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest message taken from the service.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The calls of `WorkerService`.
+#[derive(Clone)]
+pub(super) struct SyncService {
+    client: WorkerServiceClient<Channel>,
+    stop: CancellationToken,
+}
+
+impl SyncService {
+    pub(super) fn new(endpoint: &Endpoint, stop: CancellationToken) -> Self {
+        let client = WorkerServiceClient::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Self { client, stop }
+    }
+
+    pub(super) async fn lease(
+        &self,
+        worker: &str,
+        source: Option<&SourceName>,
+        wait: Duration,
+    ) -> Result<Option<pb::Lease>, WorkerError> {
+        let request = pb::LeaseRunRequest {
+            worker: worker.to_owned(),
+            source: source.map(ToString::to_string).unwrap_or_default(),
+            wait: Some(duration_to_proto(wait)),
+        };
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT + wait));
+            async move { client.lease_run(request).await }
+        };
+        Ok(self.retried(call).await?.lease)
+    }
+
+    pub(super) async fn renew(&self, request: pb::RenewLeaseRequest) -> Result<pb::RenewLeaseResponse, WorkerError> {
+        // Tried by the heartbeat's own rhythm, not here.
+        let mut client = self.client.clone();
+        Ok(client.renew_lease(timed(request, CALL_TIMEOUT)).await?.into_inner())
+    }
+
+    pub(super) async fn commit_page(
+        &self,
+        request: pb::CommitPageRequest,
+    ) -> Result<pb::CommitPageResponse, WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.commit_page(request).await }
+        };
+        self.retried(call).await
+    }
+
+    /// The actions that can be done now. Only the start of the stream is tried again: when it breaks, the caller lists anew.
+    pub(super) async fn list_actions(
+        &self,
+        request: pb::ListActionsRequest,
+    ) -> Result<impl Stream<Item = Result<Vec<pb::Action>, WorkerError>> + use<>, WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.list_actions(request).await }
+        };
+        let stream = self.retried(call).await?;
+        Ok(stream.map(|page| Ok(page?.actions)))
+    }
+
+    pub(super) async fn report(&self, request: pb::ReportOutcomesRequest) -> Result<(), WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.report_outcomes(request).await }
+        };
+        self.retried(call).await.map(|_| ())
+    }
+
+    pub(super) async fn finish(&self, request: pb::FinishRunRequest) -> Result<pb::FinishRunResponse, WorkerError> {
+        // Also while the worker is told to stop: a lease that is given back need not run out.
+        let mut client = self.client.clone();
+        Ok(client.finish_run(timed(request, CALL_TIMEOUT)).await?.into_inner())
+    }
+
+    /// Tries a call again while the service is away. Every call that goes through here may be done twice.
+    async fn retried<T, F>(&self, call: impl Fn() -> F) -> Result<T, WorkerError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        let mut tries = 1;
+        loop {
+            let status = match call().await {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => status,
+            };
+            let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+            if !passing || tries == MAX_TRIES {
+                return Err(status.into());
+            }
+            tracing::debug!(code = ?status.code(), tries, "sync-service is away; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => return Err(WorkerError::ShuttingDown),
+            }
+            pause = (pause * 2).min(MAX_PAUSE);
+            tries += 1;
+        }
+    }
+}
+
+fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(timeout);
+    request
+}

@@ -1,0 +1,138 @@
+//! Access tokens of one connection, from token-service.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use graph_client::{AccessToken, TokenError, TokenSource};
+use proto::token::v1::{self as pb, token_service_client::TokenServiceClient};
+use service_kit::{
+    clock::{Clock, Timestamp, duration_to_proto},
+    status::{status_reason, status_retry_after},
+};
+use tokio::sync::Mutex;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// A token is asked for anew when it has less than this left.
+const MIN_TTL: Duration = Duration::from_secs(120);
+
+/// Longest time a call may take: a refresh at the provider included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a call is tried while the service is away.
+const MAX_TRIES: u32 = 5;
+
+/// First pause before a call is tried again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The token service.
+#[derive(Clone)]
+pub(super) struct TokenService {
+    client: TokenServiceClient<Channel>,
+}
+
+impl TokenService {
+    pub(super) fn new(endpoint: &Endpoint) -> Self {
+        Self { client: TokenServiceClient::new(endpoint.connect_lazy()) }
+    }
+
+    /// The tokens of a connection.
+    pub(super) fn connection(&self, connection: String, clock: Arc<dyn Clock>) -> ConnectionTokens {
+        ConnectionTokens { client: self.client.clone(), connection, clock, held: Mutex::new(None) }
+    }
+}
+
+/// The tokens of a connection; keeps the one it has until it nears its end.
+pub(super) struct ConnectionTokens {
+    client: TokenServiceClient<Channel>,
+    connection: String,
+    clock: Arc<dyn Clock>,
+    held: Mutex<Option<Arc<AccessToken>>>,
+}
+
+impl ConnectionTokens {
+    async fn fetch(&self, request: pb::GetAccessTokenRequest) -> Result<Arc<AccessToken>, TokenError> {
+        let mut pause = FIRST_PAUSE;
+        for tries in 1.. {
+            let mut call = tonic::Request::new(request.clone());
+            call.set_timeout(CALL_TIMEOUT);
+            match self.client.clone().get_access_token(call).await {
+                Ok(response) => return Ok(Arc::new(self.read(response.into_inner()))),
+                Err(status) if status.code() == Code::Unavailable && tries < MAX_TRIES => {
+                    let wait = status_retry_after(&status).unwrap_or_default().clamp(pause, CALL_TIMEOUT);
+                    tokio::time::sleep(wait).await;
+                    pause *= 2;
+                }
+                Err(status) => return Err(token_error(&status)),
+            }
+        }
+        Err(token_error(&Status::unavailable("token-service is away")))
+    }
+
+    fn read(&self, response: pb::GetAccessTokenResponse) -> AccessToken {
+        let expires = response.expire_time.as_ref().and_then(Timestamp::from_proto);
+        // A token without an end is used for as long as one call may take, and no longer.
+        let expires = expires.unwrap_or_else(|| self.clock.now().saturating_add(CALL_TIMEOUT));
+        AccessToken::new(response.access_token, expires.as_millis())
+    }
+
+    fn request(&self) -> pb::GetAccessTokenRequest {
+        pb::GetAccessTokenRequest {
+            connection: self.connection.clone(),
+            min_ttl: Some(duration_to_proto(MIN_TTL)),
+            ..Default::default()
+        }
+    }
+}
+
+#[async_trait]
+impl TokenSource for ConnectionTokens {
+    async fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        let mut held = self.held.lock().await;
+        let soon = self.clock.now().saturating_add(MIN_TTL).as_millis();
+        if let Some(token) = held.as_ref().filter(|token| token.expires_unix_ms() > soon) {
+            return Ok(Arc::clone(token));
+        }
+        let token = self.fetch(self.request()).await?;
+        *held = Some(Arc::clone(&token));
+        Ok(token)
+    }
+
+    async fn rejected(
+        &self,
+        token: &AccessToken,
+        claims: Option<String>,
+    ) -> Result<Arc<AccessToken>, TokenError> {
+        let mut held = self.held.lock().await;
+        let rejected = token.sha256();
+        // Another call may have got a new one meanwhile.
+        if let Some(newer) = held.as_ref().filter(|held| held.sha256() != rejected)
+            && claims.is_none()
+        {
+            return Ok(Arc::clone(newer));
+        }
+        let request = pb::GetAccessTokenRequest {
+            claims: claims.unwrap_or_default(),
+            rejected_token_sha256: rejected.to_vec(),
+            ..self.request()
+        };
+        let token = self.fetch(request).await?;
+        *held = Some(Arc::clone(&token));
+        Ok(token)
+    }
+}
+
+fn token_error(status: &Status) -> TokenError {
+    let needs_person = matches!(
+        status.code(),
+        Code::FailedPrecondition | Code::NotFound | Code::PermissionDenied | Code::Unauthenticated
+    );
+    TokenError {
+        needs_person,
+        reason: status_reason(status).unwrap_or_else(|| "TOKEN_SERVICE_UNAVAILABLE".to_owned()),
+        message: status.message().to_owned(),
+        retry_after: status_retry_after(status),
+    }
+}

@@ -1,0 +1,170 @@
+//! Transfers one file: streamed, counted and hashed on the way, and put in place only when it is what the drive has.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use graph_client::{
+    ByteSpan, DownloadLink, DrivePath, GraphClient, GraphError, Retry, TokenSource, quick_xor::QuickXor,
+};
+use proto::sync::v1 as pb;
+use service_kit::clock::Timestamp;
+
+use super::{heartbeat::Spent, links::Links};
+use crate::destination::{Destination, DestinationError, NewFile};
+
+/// How often one file is fetched in one run before it counts as failed.
+const MAX_TRIES: u32 = 4;
+
+/// What was transferred.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Transferred {
+    pub(super) bytes: i64,
+    /// `quickXorHash` in base64.
+    pub(super) hash: String,
+}
+
+/// Why a file was not transferred.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TransferError {
+    /// Graph's side.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Our side.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// The drive has another version by now; its feed will say so.
+    #[error("the file changed while it was transferred")]
+    ChangedUnderneath,
+    /// What came is neither what was listed nor the same twice.
+    #[error("the content does not match the drive's hash, and differs each time")]
+    Corrupt,
+}
+
+impl TransferError {
+    /// Short reason for machines.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Graph(error) => error.reason().to_owned(),
+            Self::Destination(error) => error.reason().to_owned(),
+            Self::ChangedUnderneath => "CHANGED_UNDERNEATH".to_owned(),
+            Self::Corrupt => "HASH_MISMATCH".to_owned(),
+        }
+    }
+}
+
+/// Transfers files of one drive.
+pub(super) struct Transfers {
+    graph: Arc<GraphClient>,
+    tokens: Arc<dyn TokenSource>,
+    drive: DrivePath,
+    links: Mutex<Links>,
+    spent: Spent,
+}
+
+/// A file as fetched, not yet in place.
+struct Fetched {
+    file: Box<dyn NewFile>,
+    size: i64,
+    hash: String,
+    /// Whether the answer said how long it is, and was.
+    whole: bool,
+}
+
+/// Extensions of files whose listed size and hash are not those of what the provider sends: it promotes properties and labels into
+/// documents, and converts some images (reported in onedrive-api-docs#935, #1068, #1532, #1723 and rclone#6701).
+const REWRITTEN: [&str; 22] = [
+    "doc", "docx", "docm", "dot", "dotx", "dotm", "xls", "xlsx", "xlsm", "xlsb", "ppt", "pptx", "pptm", "pdf",
+    "htm", "html", "aspx", "heic", "heif", "jpg", "jpeg", "one",
+];
+
+fn is_rewritten(path: &[String]) -> bool {
+    let extension = path.last().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+    extension.is_some_and(|extension| REWRITTEN.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+fn as_listed(fetched: &Fetched, expected: &pb::PutContent) -> bool {
+    if expected.quick_xor_hash.is_empty() {
+        fetched.whole || fetched.size == expected.size
+    } else {
+        fetched.hash == expected.quick_xor_hash
+    }
+}
+
+impl Transfers {
+    pub(super) fn new(
+        graph: Arc<GraphClient>,
+        tokens: Arc<dyn TokenSource>,
+        drive: DrivePath,
+        links: Links,
+        spent: Spent,
+    ) -> Self {
+        Self { graph, tokens, drive, links: Mutex::new(links), spent }
+    }
+
+    /// Fetches an item and puts it at `path`.
+    ///
+    /// With a listed hash, that decides; without one, a body that came whole does. Content that does not match is fetched again.
+    /// For the kinds of files that the provider rewrites on the way, the same bytes twice in a row, of an item that did not
+    /// change meanwhile, are what the drive has.
+    pub(super) async fn put(
+        &self,
+        destination: &dyn Destination,
+        item_id: &str,
+        path: &[String],
+        expected: &pb::PutContent,
+    ) -> Result<Transferred, TransferError> {
+        let modified = expected.modified_time.as_ref().and_then(Timestamp::from_proto);
+        let mut link = self.links.lock().unwrap_or_else(PoisonError::into_inner).take(item_id);
+        let mut mismatch: Option<String> = None;
+        let mut failure = TransferError::Corrupt;
+        for _ in 0..MAX_TRIES {
+            let fresh = match link.take() {
+                Some(noted) => noted,
+                None => self.fresh_link(item_id, expected).await?,
+            };
+            let fetched = match self.fetch(destination, &fresh).await {
+                Ok(fetched) => fetched,
+                Err(TransferError::Graph(error)) if error.is_link_expired() || error.retry() != Retry::Never => {
+                    failure = error.into();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let same_again = mismatch.as_ref() == Some(&fetched.hash) && is_rewritten(path);
+            if as_listed(&fetched, expected) || same_again {
+                let transferred = Transferred { bytes: fetched.size, hash: fetched.hash };
+                fetched.file.finish(path, modified).await?;
+                return Ok(transferred);
+            }
+            failure = TransferError::Corrupt;
+            mismatch = Some(fetched.hash);
+        }
+        Err(failure)
+    }
+
+    /// A link for the very version that was listed.
+    async fn fresh_link(&self, item_id: &str, expected: &pb::PutContent) -> Result<DownloadLink, TransferError> {
+        let item = self.graph.item(self.tokens.as_ref(), &self.drive, item_id).await?;
+        if item.malware {
+            return Err(GraphError::Malware.into());
+        }
+        let changed = item.e_tag.as_deref().is_some_and(|e_tag| e_tag != expected.e_tag);
+        if changed && !expected.e_tag.is_empty() {
+            return Err(TransferError::ChangedUnderneath);
+        }
+        item.download_link.ok_or_else(|| GraphError::LinkExpired.into())
+    }
+
+    async fn fetch(&self, destination: &dyn Destination, link: &DownloadLink) -> Result<Fetched, TransferError> {
+        let mut download = self.graph.download(link, ByteSpan::Whole).await?;
+        let whole = download.content_length().is_some();
+        let mut file = destination.begin_file().await?;
+        let mut hash = QuickXor::new();
+        while let Some(bytes) = download.chunk().await? {
+            hash.update(&bytes);
+            self.spent.add_bytes(bytes.len());
+            file.write(bytes).await?;
+        }
+        let size = i64::try_from(hash.length()).unwrap_or(i64::MAX);
+        Ok(Fetched { file, size, hash: hash.base64(), whole })
+    }
+}

@@ -1,0 +1,78 @@
+//! The engine against a model: whatever happens to a drive, however its feed is cut, repeated and shuffled, and wherever a worker
+//! dies, after every run the destination equals the drive.
+//!
+//! The index is a real SQLite database, the destination a real folder; the drive is a model whose feed shows what graph-behaviour §2
+//! says a feed may show.
+
+mod drive;
+mod mirror;
+
+use proptest::prelude::*;
+
+use self::{
+    drive::{Drive, Op},
+    mirror::{Crash, Mirror},
+};
+
+/// One run: what happens to the drive before it, and how it is disturbed.
+#[derive(Clone, Debug)]
+struct Round {
+    ops: Vec<Op>,
+    feed_seed: u64,
+    resync: bool,
+    crashes: Vec<Crash>,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let any = any::<u16>();
+    prop_oneof![
+        3 => (any, 0_u8..6).prop_map(|(parent, name)| Op::CreateFile { parent, name }),
+        2 => (any, 0_u8..6).prop_map(|(parent, name)| Op::CreateFolder { parent, name }),
+        2 => any.prop_map(|file| Op::Edit { file }),
+        2 => (any, 0_u8..6).prop_map(|(item, name)| Op::Rename { item, name }),
+        3 => (any, any).prop_map(|(item, parent)| Op::Move { item, parent }),
+        1 => (any, any).prop_map(|(left, right)| Op::SwapNames { left, right }),
+        1 => any.prop_map(|folder| Op::TurnInsideOut { folder }),
+        2 => any.prop_map(|item| Op::Delete { item }),
+        1 => any.prop_map(|item| Op::Recreate { item }),
+    ]
+}
+
+fn round() -> impl Strategy<Value = Round> {
+    let crash = prop_oneof![
+        (0_u8..4).prop_map(Crash::AfterPages),
+        (0_u8..12).prop_map(Crash::AfterActions),
+        (0_u8..12).prop_map(Crash::BeforeReport),
+    ];
+    (
+        proptest::collection::vec(op(), 0..12),
+        any::<u64>(),
+        proptest::bool::weighted(0.15),
+        proptest::collection::vec(crash, 0..3),
+    )
+        .prop_map(|(ops, feed_seed, resync, crashes)| Round { ops, feed_seed, resync, crashes })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_every_run_the_destination_equals_the_drive(rounds in proptest::collection::vec(round(), 1..6)) {
+        runtime().block_on(async {
+            let mut drive = Drive::default();
+            let mirror = Mirror::new().await;
+            for round in rounds {
+                for op in &round.ops {
+                    drive.apply(op);
+                }
+                mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
+                prop_assert_eq!(mirror.tree(), drive.tree());
+            }
+            Ok(())
+        })?;
+    }
+}
