@@ -1,0 +1,221 @@
+//! `sluice source`: which drive goes to which folder, how often.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use proto::sync::v1::{
+    CreateSourceRequest, DeleteSourceRequest, ListSourcesRequest, LocalFolder, Source as ProtoSource,
+    SourceState, source::Destination,
+};
+use serde::Serialize;
+use service_kit::{clock::duration_to_proto, exit::Exit};
+
+use crate::{
+    client::{Endpoints, MAX_ROWS, all_pages, call},
+    failure::Failure,
+    names::{self, ConnectionName, SourceName, TenantName},
+    output::{Output, details, table},
+    view::{Source, in_words},
+};
+
+/// What can be asked for.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Adds a source; its first run is due at once.
+    Add(Add),
+    /// Lists sources.
+    List(Filter),
+    /// Forgets a source; the files at its destination stay.
+    Remove {
+        /// For example tenants/acme/sources/docs.
+        #[arg(value_parser = SourceName::parse)]
+        name: SourceName,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Add {
+    /// The new source, for example tenants/acme/sources/docs.
+    #[arg(value_parser = SourceName::parse)]
+    name: SourceName,
+    /// The connection whose account reads the drive, of the same tenant.
+    #[arg(long, value_parser = ConnectionName::parse)]
+    connection: ConnectionName,
+    /// The drive as Graph addresses it: me/drive, drives/{id}, users/{id}/drive, groups/{id}/drive or sites/{id}/drive.
+    #[arg(long)]
+    drive: String,
+    /// The folder that the drive is mirrored to, on the machine of the worker; a relative path starts here.
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+    /// Time between two runs, for example 15m or 6h [default: 15m].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    interval: Option<Duration>,
+    /// Text for people.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    display_name: String,
+}
+
+#[derive(Args, Debug)]
+struct Filter {
+    /// Only of this tenant.
+    #[arg(long, value_parser = names::tenant)]
+    tenant: Option<TenantName>,
+    /// Only in this state.
+    #[arg(long)]
+    state: Option<State>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    Idle,
+    Running,
+    Failing,
+    NeedsPerson,
+    Suspended,
+}
+
+#[derive(Serialize)]
+struct List {
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    removed: String,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// The service is not there or refuses.
+pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
+    match arguments.action {
+        Action::Add(add) => self::add(add, endpoints, output).await,
+        Action::List(filter) => list(&filter, endpoints, output).await,
+        Action::Remove { name } => remove(&name, endpoints, output).await,
+    }
+}
+
+async fn add(add: Add, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
+    let path = absolute(&add.to)?;
+    let request = CreateSourceRequest {
+        parent: format!("tenants/{}", add.name.tenant()),
+        source_id: add.name.source().to_string(),
+        source: Some(ProtoSource {
+            display_name: add.display_name,
+            connection: add.connection.to_string(),
+            drive: add.drive,
+            destination: Some(Destination::LocalFolder(LocalFolder { path })),
+            interval: add.interval.map(duration_to_proto),
+            ..ProtoSource::default()
+        }),
+    };
+    let answer = endpoints
+        .sources()
+        .await?
+        .create_source(call(request))
+        .await
+        .map_err(|status| Failure::from_status(&format!("add {}", add.name), &status))?;
+    let source = Source::from(answer.into_inner().source.unwrap_or_default());
+    output.result(&source, text)?;
+    Ok(Exit::Done)
+}
+
+/// The path as the worker needs it: absolute, whatever folder this command was started in.
+fn absolute(path: &std::path::Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| {
+        Failure::from_error(Exit::Usage, &format!("cannot make --to {} absolute", path.display()), &error)
+    })?;
+    absolute.into_os_string().into_string().map_err(|path| {
+        Failure::new(Exit::Usage, format!("--to {} is not UTF-8; choose another folder", path.display()))
+    })
+}
+
+fn text(source: &Source) -> String {
+    let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+    details(&[
+        ("name", &source.name),
+        ("text", &source.display_name),
+        ("state", &in_words(&source.state)),
+        ("connection", &source.connection),
+        ("drive", &source.drive),
+        ("folder", &optional(&source.local_folder)),
+        ("every", &interval(source)),
+        ("next run", &optional(&source.next_run_time)),
+    ])
+}
+
+fn interval(source: &Source) -> String {
+    let span = source.interval_seconds.map(Duration::from_secs);
+    span.map(|span| humantime::format_duration(span).to_string()).unwrap_or_default()
+}
+
+async fn list(filter: &Filter, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
+    let state = match filter.state {
+        None => SourceState::Unspecified,
+        Some(State::Idle) => SourceState::Idle,
+        Some(State::Running) => SourceState::Running,
+        Some(State::Failing) => SourceState::Failing,
+        Some(State::NeedsPerson) => SourceState::NeedsPerson,
+        Some(State::Suspended) => SourceState::Suspended,
+    };
+    let sources = fetch(filter.tenant.as_ref(), state, endpoints).await?;
+    if sources.is_empty() {
+        output.note("no sources; `sluice source add` adds one");
+    }
+    output.result(&List { sources }, |list| {
+        let rows = list.sources.iter().map(|source| {
+            vec![
+                source.name.clone(),
+                in_words(&source.state),
+                source.drive.clone(),
+                source.local_folder.clone().unwrap_or_default(),
+                interval(source),
+                source.next_run_time.clone().unwrap_or_default(),
+            ]
+        });
+        if list.sources.is_empty() {
+            String::new()
+        } else {
+            table(&["NAME", "STATE", "DRIVE", "FOLDER", "EVERY", "NEXT RUN"], rows)
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Every source of a tenant, or of all, that is in a state, or in any.
+pub(super) async fn fetch(
+    tenant: Option<&TenantName>,
+    state: SourceState,
+    endpoints: &Endpoints,
+) -> Result<Vec<Source>, Failure> {
+    let client = endpoints.sources().await?;
+    let parent = tenant.map(ToString::to_string).unwrap_or_default();
+    let rows = all_pages(MAX_ROWS, async |page_token, page_size| {
+        let request =
+            ListSourcesRequest { parent: parent.clone(), page_size, page_token, state: state.into() };
+        let page = client.clone().list_sources(call(request)).await?.into_inner();
+        Ok((page.sources, page.next_page_token))
+    })
+    .await
+    .map_err(|status| Failure::from_status("list sources", &status))?;
+    Ok(rows.into_iter().map(Source::from).collect())
+}
+
+async fn remove(name: &SourceName, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
+    let mut client = endpoints.sources().await?;
+    client
+        .delete_source(call(DeleteSourceRequest { name: name.to_string() }))
+        .await
+        .map_err(|status| Failure::from_status(&format!("remove {name}"), &status))?;
+    output.result(&Removed { removed: name.to_string() }, |removed| {
+        format!("removed {}; its files stay where they are", removed.removed)
+    })?;
+    Ok(Exit::Done)
+}

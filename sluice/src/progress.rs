@@ -1,0 +1,194 @@
+//! How far a run is, as it happens: bars on a terminal, a plain line now and then otherwise, nothing for programs.
+//!
+//! Driven by what `WatchRun` streams; knows nothing about where the messages come from.
+
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+use proto::sync::v1::{Run, RunPhase, RunState, RunStats};
+use tokio::time::Instant;
+
+use crate::output::Output;
+
+/// Least time between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
+/// How often the spinner moves while nothing arrives.
+const TICK: Duration = Duration::from_millis(120);
+const LISTING: &str = "  listing       {spinner} {msg}";
+const TRANSFERRING: &str = "  transferring  [{bar:30}] {msg} {bytes}/{total_bytes} {bytes_per_sec}";
+
+/// The display of one run.
+pub struct RunProgress {
+    output: Output,
+    form: Form,
+}
+
+enum Form {
+    Bars(Box<Bars>),
+    Lines(Lines),
+    Silent,
+}
+
+struct Bars {
+    listing: ProgressBar,
+    transferring: ProgressBar,
+}
+
+#[derive(Default)]
+struct Lines {
+    last: Option<(Instant, String)>,
+}
+
+impl RunProgress {
+    /// A display that suits who watches.
+    pub fn new(output: Output) -> Self {
+        let form = if output.is_json() {
+            Form::Silent
+        } else if output.is_watched() {
+            Form::Bars(Box::new(Bars::new()))
+        } else {
+            Form::Lines(Lines::default())
+        };
+        Self { output, form }
+    }
+
+    /// Shows the run as it is now.
+    pub fn update(&mut self, run: &Run) {
+        let stats = run.stats.unwrap_or_default();
+        match &mut self.form {
+            Form::Bars(bars) => bars.update(&stats),
+            Form::Lines(lines) => {
+                if let Some(line) = lines.next(run, &stats) {
+                    self.output.note(&line);
+                }
+            }
+            Form::Silent => {}
+        }
+    }
+
+    /// Says something in between without breaking the bars.
+    pub fn note(&self, text: &str) {
+        match &self.form {
+            Form::Bars(bars) => bars.listing.suspend(|| self.output.note(text)),
+            Form::Lines(_) | Form::Silent => self.output.note(text),
+        }
+    }
+
+    /// Ends the display; bars stay on the screen as they are.
+    pub fn finish(self) {
+        if let Form::Bars(bars) = self.form {
+            bars.listing.abandon();
+            bars.transferring.abandon();
+        }
+    }
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let listing = all.add(ProgressBar::new_spinner().with_style(style(LISTING)));
+        let transferring = all.add(ProgressBar::new(0).with_style(style(TRANSFERRING)));
+        listing.enable_steady_tick(TICK);
+        Self { listing, transferring }
+    }
+
+    fn update(&self, stats: &RunStats) {
+        self.listing.set_message(listed(stats));
+        self.transferring.set_length(count(stats.bytes_planned));
+        self.transferring.set_position(count(stats.bytes_received));
+        self.transferring.set_message(format!(
+            "{}/{} files,",
+            HumanCount(count(stats.files_transferred)),
+            HumanCount(count(stats.files_planned))
+        ));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants; a bar in the default style is no reason to fail a run.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Lines {
+    /// The line to print now, if any: a new phase at once, otherwise not too often and never the same twice.
+    fn next(&mut self, run: &Run, stats: &RunStats) -> Option<String> {
+        let line = line(run, stats);
+        let now = Instant::now();
+        let ended = !matches!(run.state(), RunState::Running | RunState::Unspecified);
+        let due = match &self.last {
+            None => true,
+            Some((at, last)) => *last != line && (ended || now.duration_since(*at) >= LINE_INTERVAL),
+        };
+        due.then(|| {
+            self.last = Some((now, line.clone()));
+            line
+        })
+    }
+}
+
+fn line(run: &Run, stats: &RunStats) -> String {
+    if run.phase() == RunPhase::Listing || stats.files_planned == 0 {
+        return format!("listing: {}", listed(stats));
+    }
+    format!(
+        "transferring: {} of {} files, {} of {}",
+        HumanCount(count(stats.files_transferred)),
+        HumanCount(count(stats.files_planned)),
+        HumanBytes(count(stats.bytes_received)),
+        HumanBytes(count(stats.bytes_planned))
+    )
+}
+
+fn listed(stats: &RunStats) -> String {
+    format!("{} items on {} pages", HumanCount(count(stats.items_listed)), HumanCount(count(stats.pages)))
+}
+
+/// Counts are signed on the wire and never below zero.
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(phase: RunPhase, state: RunState, did: RunStats) -> Run {
+        Run { phase: phase.into(), state: state.into(), stats: Some(did), ..Run::default() }
+    }
+
+    fn next(lines: &mut Lines, run: &Run) -> Option<String> {
+        lines.next(run, &run.stats.unwrap_or_default())
+    }
+
+    #[test]
+    fn plain_lines_come_at_once_then_seldom_then_at_the_end() {
+        let mut lines = Lines::default();
+        let listing = RunStats { items_listed: 1200, pages: 6, ..RunStats::default() };
+        let applying = RunStats {
+            files_planned: 10,
+            files_transferred: 3,
+            bytes_planned: 2048,
+            bytes_received: 1024,
+            ..listing
+        };
+        assert_eq!(
+            next(&mut lines, &run(RunPhase::Listing, RunState::Running, listing)).as_deref(),
+            Some("listing: 1,200 items on 6 pages")
+        );
+        let transferring = run(RunPhase::Applying, RunState::Running, applying);
+        assert_eq!(next(&mut lines, &transferring), None, "too soon");
+        let ended = run(RunPhase::Applying, RunState::Succeeded, applying);
+        assert_eq!(
+            next(&mut lines, &ended).as_deref(),
+            Some("transferring: 3 of 10 files, 1.00 KiB of 2.00 KiB")
+        );
+        assert_eq!(next(&mut lines, &ended), None, "said already");
+    }
+
+    #[test]
+    fn templates_are_ones() {
+        for template in [LISTING, TRANSFERRING] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What `--help` lists is what scripts and fingers rely on.
+
+use clap::Command;
+
+use crate::world::call;
+
+/// Every command with its arguments: `NAME` for those without a flag, in the order of the help.
+const COMMANDS: &str = "\
+sluice: --token-service --sync-service --json
+sluice up: --data-dir --client-id --client-secret-file --authority --directory --graph --listen-token --listen-sync --runs \
+--log-format --log
+sluice connect: NAME --display-name --scope --import
+sluice connections: --tenant --state
+sluice connections list: --tenant --state
+sluice connections show: NAME
+sluice connections remove: NAME
+sluice source:
+sluice source add: NAME --connection --drive --to --interval --display-name
+sluice source list: --tenant --state
+sluice source remove: NAME
+sluice sync: NAME --watch --no-watch
+sluice runs: SOURCE --source --tenant --state --limit
+sluice runs list: SOURCE --source --tenant --state --limit
+sluice runs show: NAME
+sluice runs cancel: NAME
+sluice runs approve: NAME --max-deletions
+sluice status:
+sluice completions: SHELL
+";
+
+fn list(command: &Command, path: &str, lines: &mut String) {
+    assert!(command.get_about().is_some(), "{path} does not say what it does");
+    let mut line = format!("{path}:");
+    for argument in command.get_arguments() {
+        assert!(argument.get_help().is_some(), "{path}: {} is not explained", argument.get_id());
+        line.push(' ');
+        match argument.get_long() {
+            Some(long) => line.push_str(&format!("--{long}")),
+            None => line.push_str(&argument.get_id().as_str().to_uppercase()),
+        }
+    }
+    lines.push_str(&line);
+    lines.push('\n');
+    for subcommand in command.get_subcommands() {
+        list(subcommand, &format!("{path} {}", subcommand.get_name()), lines);
+    }
+}
+
+#[test]
+fn every_command_and_argument_is_listed_and_explained() {
+    let mut lines = String::new();
+    list(&sluice::command_line(), "sluice", &mut lines);
+    let without_demo: String =
+        lines.lines().filter(|line| !line.starts_with("sluice demo")).fold(String::new(), |mut all, line| {
+            all.push_str(line);
+            all.push('\n');
+            all
+        });
+    assert_eq!(without_demo, COMMANDS);
+}
+
+#[test]
+fn help_and_version_go_to_stdout_and_are_no_failure() {
+    for arguments in
+        [["--help"].as_slice(), &["connect", "--help"], &["--version"], &["runs", "show", "--help"]]
+    {
+        let ended = call(arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(ended.stdout.to_lowercase().contains("sluice"), "{ended:?}");
+    }
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = call(&["completions", shell]);
+        assert_eq!(ended.code, 0);
+        for word in ["connections", "source", "no-watch", "data-dir", "max-deletions"] {
+            assert!(ended.stdout.contains(word), "{shell} lacks {word}");
+        }
+    }
+}

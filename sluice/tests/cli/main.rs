@@ -1,0 +1,9 @@
+//! The `sluice` command as people and programs use it: the real binary, the real services, the simulator over HTTP.
+
+#![cfg(test)]
+
+mod bad_input;
+mod help;
+mod journey;
+mod up;
+mod world;
