@@ -29,11 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let descriptors = protox::compile(files, ["."])?;
 
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo sets OUT_DIR for build scripts")?;
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
 
-    tonic_prost_build::configure()
-        .skip_debug(SECRET_MESSAGES)
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().skip_debug(SECRET_MESSAGES).compile_fds(descriptors)?;
     Ok(())
 }

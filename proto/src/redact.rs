@@ -3,8 +3,8 @@
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::token::v1::{
-    CompleteCodeAuthorizationRequest, GetAccessTokenResponse, RefreshTokenCredential, StartCodeAuthorizationResponse,
-    StartDeviceAuthorizationResponse,
+    CompleteCodeAuthorizationRequest, GetAccessTokenResponse, RefreshTokenCredential,
+    StartCodeAuthorizationResponse, StartDeviceAuthorizationResponse,
 };
 
 impl Debug for GetAccessTokenResponse {
@@ -63,16 +63,25 @@ mod tests {
             format!(
                 "{:?}",
                 CreateConnectionRequest {
-                    credential: Some(Credential::RefreshToken(RefreshTokenCredential { refresh_token: canary() })),
+                    credential: Some(Credential::RefreshToken(RefreshTokenCredential {
+                        refresh_token: canary()
+                    })),
                     ..Default::default()
                 }
             ),
             format!("{:?}", CompleteCodeAuthorizationRequest { state: canary(), code: canary() }),
             format!(
                 "{:?}",
-                StartDeviceAuthorizationResponse { user_code: canary(), message: canary(), ..Default::default() }
+                StartDeviceAuthorizationResponse {
+                    user_code: canary(),
+                    message: canary(),
+                    ..Default::default()
+                }
             ),
-            format!("{:?}", StartCodeAuthorizationResponse { authorization_uri: canary(), ..Default::default() }),
+            format!(
+                "{:?}",
+                StartCodeAuthorizationResponse { authorization_uri: canary(), ..Default::default() }
+            ),
         ];
         for text in texts {
             assert!(!text.contains(CANARY), "{text}");

@@ -1,6 +1,6 @@
 //! What both Sluice servers share and that knows neither tokens nor drives.
 //!
-//! In reading order: values ([`clock`], [`resource_name`], [`secret`]), errors ([`error_chain`], [`status`], [`paging`]),
+//! In reading order: values ([`clock`], [`mod@resource_name`], [`secret`]), errors ([`error_chain`], [`status`], [`paging`]),
 //! the process ([`process`], [`lifecycle`], [`telemetry`], [`tls`], [`exit`]), its two edges ([`server`], [`database`]).
 
 pub mod clock;

@@ -86,3 +86,23 @@ pub async fn serve_until_told(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
 fn report(name: &str, error: &dyn Error) {
     eprintln!("{name}: {}", ErrorChain(error));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_stops_by_itself_has_failed() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.request_shutdown();
+        let failure = serve_until_told(&lifecycle).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Failure);
+    }
+
+    #[test]
+    fn a_port_in_use_may_be_free_later_and_a_wrong_address_is_configuration() {
+        let address = "192.0.2.1:7401".parse().unwrap();
+        assert_eq!(Failure::from(BindError::InUse(address)).exit, Exit::Unavailable);
+        assert_eq!(Failure::from(BindError::NotLoopback(address)).exit, Exit::Configuration);
+    }
+}

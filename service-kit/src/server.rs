@@ -17,7 +17,7 @@ use tonic::{
     body::Body,
     server::NamedService,
     service::{Routes, RoutesBuilder},
-    transport::{Server, server::TcpIncoming},
+    transport::Server,
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{Service, ServiceBuilder};
@@ -26,6 +26,7 @@ use crate::lifecycle::Lifecycle;
 
 mod admission;
 mod catch_panic;
+mod connections;
 mod deadline;
 mod middleware;
 mod request_span;
@@ -47,6 +48,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bounds of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
+    /// Most connections open at once; more wait until one closes.
+    pub max_connections: usize,
     /// Most requests under way at once, streams included; more are answered `RESOURCE_EXHAUSTED` `OVERLOADED`. Health checks
     /// do not count.
     pub max_in_flight: usize,
@@ -58,7 +61,12 @@ pub struct ServerLimits {
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { max_in_flight: 1024, max_streams_per_connection: 256, request_timeout: Duration::from_mins(1) }
+        Self {
+            max_connections: 1024,
+            max_in_flight: 1024,
+            max_streams_per_connection: 256,
+            request_timeout: Duration::from_mins(1),
+        }
     }
 }
 
@@ -255,6 +263,7 @@ async fn run(
         .layer(Around(deadline::Deadline(limits.request_timeout)))
         .layer(Around(stream_end::StreamEnd(shutdown.clone())))
         .into_inner();
+    let connections = connections::Connections::new(listener, limits.max_connections);
     Server::builder()
         .layer(layers)
         .max_concurrent_streams(limits.max_streams_per_connection)
@@ -262,7 +271,7 @@ async fn run(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+        .serve_with_incoming_shutdown(connections, async move {
             shutdown.cancelled().await;
             readiness.set(ServingStatus::NotServing).await;
         })

@@ -2,16 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use graph_client::GraphConfig;
 use service_kit::{
     clock::Clock,
     exit::Exit,
     lifecycle::{Drain, Lifecycle},
 };
-use sync_service::worker::{Worker, WorkerConfig};
+use sync_service::worker::{self, Endpoint, GraphConfig, Worker, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
 use url::Url;
 
 use crate::failure::Failure;
@@ -20,8 +18,6 @@ use crate::failure::Failure;
 const WORKER_DRAIN: Duration = Duration::from_secs(15);
 /// How long the services have after that. Together below the 30 seconds that Kubernetes and most supervisors grant.
 const SERVICE_DRAIN: Duration = Duration::from_secs(10);
-/// How long a worker may take to connect to a service.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is put together.
 pub struct Parts {
@@ -175,7 +171,5 @@ fn endpoint(listener: &TcpListener) -> Result<Endpoint, Failure> {
         Failure::from_error(Exit::Failure, "the worker cannot reach its services", error)
     };
     let address = listener.local_addr().map_err(|error| failed(&error))?;
-    Endpoint::from_shared(format!("http://{address}"))
-        .map(|endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT))
-        .map_err(|error| failed(&error))
+    worker::endpoint(&format!("http://{address}")).map_err(|error| failed(&error))
 }

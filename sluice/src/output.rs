@@ -8,6 +8,9 @@ use service_kit::exit::Exit;
 
 use crate::failure::Failure;
 
+/// Spaces between two columns of a table; the table itself puts one more.
+const COLUMN_GAP: u16 = 1;
+
 /// Where results and remarks go, and in which form.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -100,6 +103,9 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     table.set_header(header);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, COLUMN_GAP));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

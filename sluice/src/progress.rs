@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyl
 use proto::sync::v1::{Run, RunPhase, RunState, RunStats};
 use tokio::time::Instant;
 
-use crate::output::Output;
+use crate::{output::Output, view::count};
 
 /// Least time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
@@ -116,7 +116,8 @@ impl Lines {
         let now = Instant::now();
         let ended = !matches!(run.state(), RunState::Running | RunState::Unspecified);
         let due = match &self.last {
-            None => true,
+            // Nothing has happened yet that is worth a line.
+            None => ended || stats.pages > 0,
             Some((at, last)) => *last != line && (ended || now.duration_since(*at) >= LINE_INTERVAL),
         };
         due.then(|| {
@@ -140,12 +141,13 @@ fn line(run: &Run, stats: &RunStats) -> String {
 }
 
 fn listed(stats: &RunStats) -> String {
-    format!("{} items on {} pages", HumanCount(count(stats.items_listed)), HumanCount(count(stats.pages)))
+    format!("{} on {}", counted(stats.items_listed, "item"), counted(stats.pages, "page"))
 }
 
-/// Counts are signed on the wire and never below zero.
-fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
+/// `1 page`, `2 pages`.
+fn counted(number: i64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", HumanCount(count(number)))
 }
 
 #[cfg(test)]
@@ -163,6 +165,7 @@ mod tests {
     #[test]
     fn plain_lines_come_at_once_then_seldom_then_at_the_end() {
         let mut lines = Lines::default();
+        assert_eq!(next(&mut lines, &run(RunPhase::Listing, RunState::Running, RunStats::default())), None);
         let listing = RunStats { items_listed: 1200, pages: 6, ..RunStats::default() };
         let applying = RunStats {
             files_planned: 10,

@@ -221,6 +221,11 @@ pub fn in_words(state: &str) -> String {
     state.to_lowercase().replace('_', " ")
 }
 
+/// A count as it is shown: signed on the wire, never below zero.
+pub fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
 fn without_prefix(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_owned()
 }

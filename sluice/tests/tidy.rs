@@ -29,7 +29,7 @@ mod rules {
         (
             "sluice",
             &["migrations", "proto", "service-kit", "simulator", "sync-service", "token-service"],
-            &["graph-client"],
+            &[],
         ),
     ];
 

@@ -60,7 +60,8 @@ impl App {
         lifecycle: &Lifecycle,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let policy = if config.database.is_sqlite() { Policy::MigrateEmbedded } else { Policy::RequireCurrent };
+        let policy =
+            if config.database.is_sqlite() { Policy::MigrateEmbedded } else { Policy::RequireCurrent };
         let connection = database::connect(&config.database, &config.pool).await?;
         migrations::ensure(&connection, Schema::Sync, policy).await?;
         let ctx = Ctx::new(Store::new(connection), clock);

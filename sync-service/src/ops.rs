@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use crate::store::Store;
 
 /// How long a lease lives from each renewal.
-pub const LEASE_TTL: Duration = Duration::from_secs(60);
+pub const LEASE_TTL: Duration = Duration::from_mins(1);
 
 /// Runs of a source that are kept.
 pub const RUNS_KEPT: u64 = 200;

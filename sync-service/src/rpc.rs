@@ -76,19 +76,31 @@ impl Workers {
 
 #[tonic::async_trait]
 impl pb::source_service_server::SourceService for Sources {
-    async fn create_source(&self, request: Request<pb::CreateSourceRequest>) -> Answer<pb::CreateSourceResponse> {
+    async fn create_source(
+        &self,
+        request: Request<pb::CreateSourceRequest>,
+    ) -> Answer<pb::CreateSourceResponse> {
         create_source::answer(&self.ctx, request.into_inner()).await
     }
     async fn get_source(&self, request: Request<pb::GetSourceRequest>) -> Answer<pb::GetSourceResponse> {
         get_source::answer(&self.ctx, request.into_inner()).await
     }
-    async fn list_sources(&self, request: Request<pb::ListSourcesRequest>) -> Answer<pb::ListSourcesResponse> {
+    async fn list_sources(
+        &self,
+        request: Request<pb::ListSourcesRequest>,
+    ) -> Answer<pb::ListSourcesResponse> {
         list_sources::answer(&self.ctx, request.into_inner()).await
     }
-    async fn update_source(&self, request: Request<pb::UpdateSourceRequest>) -> Answer<pb::UpdateSourceResponse> {
+    async fn update_source(
+        &self,
+        request: Request<pb::UpdateSourceRequest>,
+    ) -> Answer<pb::UpdateSourceResponse> {
         update_source::answer(&self.ctx, request.into_inner()).await
     }
-    async fn delete_source(&self, request: Request<pb::DeleteSourceRequest>) -> Answer<pb::DeleteSourceResponse> {
+    async fn delete_source(
+        &self,
+        request: Request<pb::DeleteSourceRequest>,
+    ) -> Answer<pb::DeleteSourceResponse> {
         delete_source::answer(&self.ctx, request.into_inner()).await
     }
     async fn sync_source(&self, request: Request<pb::SyncSourceRequest>) -> Answer<pb::SyncSourceResponse> {
@@ -133,8 +145,11 @@ impl pb::worker_service_server::WorkerService for Workers {
     async fn commit_page(&self, request: Request<pb::CommitPageRequest>) -> Answer<pb::CommitPageResponse> {
         commit_page::answer(&self.ctx, request.into_inner()).await
     }
-    async fn list_actions(&self, request: Request<pb::ListActionsRequest>) -> Answer<Self::ListActionsStream> {
-        list_actions::answer(&self.ctx, request.into_inner())
+    async fn list_actions(
+        &self,
+        request: Request<pb::ListActionsRequest>,
+    ) -> Answer<Self::ListActionsStream> {
+        list_actions::answer(&self.ctx, request.get_ref())
     }
     async fn report_outcomes(
         &self,

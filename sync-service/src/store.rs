@@ -10,8 +10,8 @@ pub mod plan;
 pub mod runs;
 pub mod sources;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 pub use sea_orm::ConnectionTrait as Connection;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]

@@ -19,10 +19,11 @@ mod transfer;
 use std::{sync::Arc, time::Duration};
 
 pub use end::{RunEnd, WorkerError};
-use graph_client::{ConfigError, GraphClient, GraphConfig};
+pub use graph_client::GraphConfig;
+use graph_client::{ConfigError, GraphClient};
 use service_kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
+pub use tonic::transport::Endpoint;
 
 use crate::{
     domain::names::SourceName,
@@ -50,6 +51,27 @@ pub struct WorkerConfig {
     pub transfers: usize,
 }
 
+/// Longest time to connect to a service.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The text is no address of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must look like http://127.0.0.1:7401")]
+pub struct AddressError;
+
+/// Reads the address of a service, `http://host:port`.
+///
+/// # Errors
+/// When it is none.
+pub fn endpoint(address: &str) -> Result<Endpoint, AddressError> {
+    let endpoint = Endpoint::from_shared(address.to_owned()).or(Err(AddressError))?;
+    let uri = endpoint.uri();
+    if uri.scheme_str() != Some("http") || uri.port().is_none() || uri.path() != "/" {
+        return Err(AddressError);
+    }
+    Ok(endpoint.connect_timeout(CONNECT_TIMEOUT))
+}
+
 /// Default of [`WorkerConfig::transfers`].
 pub const DEFAULT_TRANSFERS: usize = 16;
 
@@ -69,7 +91,11 @@ impl Worker {
     ///
     /// # Errors
     /// When the Graph settings make no client.
-    pub fn new(config: WorkerConfig, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<Self, ConfigError> {
+    pub fn new(
+        config: WorkerConfig,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             service: SyncService::new(&config.sync_service, stop.clone()),
             tokens: TokenService::new(&config.token_service),

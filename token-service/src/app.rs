@@ -129,7 +129,8 @@ impl App {
             lifecycle: lifecycle.clone(),
             default_scopes,
         });
-        let server = rpc::register(GrpcServer::new(lifecycle, config.limits), Arc::clone(&context)).serve(listener)?;
+        let server =
+            rpc::register(GrpcServer::new(lifecycle, config.limits), Arc::clone(&context)).serve(listener)?;
         lifecycle.spawn("authorization poller", ops::poll_authorizations::run(context));
         Ok(Self { server })
     }

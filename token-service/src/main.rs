@@ -1,27 +1,23 @@
 //! The token service as a process of its own.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use service_kit::{
     clock::SystemClock,
     database::{DatabaseUrl, PoolOptions},
-    error_chain::ErrorChain,
     exit::Exit,
-    lifecycle::{Lifecycle, terminate_signal},
+    lifecycle::Lifecycle,
+    process::{self, Failure},
     secret::SecretString,
-    server::{self, BindError, ServerLimits},
+    server::{self, ServerLimits},
     telemetry::{self, LogFormat},
-    tls,
 };
 use token_service::{
     App, Config, ProviderConfig,
     config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY},
 };
 use url::Url;
-
-/// How long requests and refreshes under way may take to end after SIGTERM.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 
 /// Keeps refresh tokens, hands out access tokens.
 #[derive(Parser)]
@@ -79,46 +75,26 @@ struct ServeArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tls::install_crypto_provider();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            drop(error.print());
-            return Exit::from_clap(&error).into();
-        }
-    };
-    let Command::Serve(args) = cli.command;
-    match serve(*args).await {
-        Ok(()) => Exit::Done.into(),
-        Err((exit, error)) => {
-            report(&*error);
-            exit.into()
-        }
-    }
+    process::run("token-service", |cli: Cli| {
+        let Command::Serve(args) = cli.command;
+        serve(*args)
+    })
+    .await
 }
 
-type Failure = (Exit, Box<dyn std::error::Error + Send + Sync>);
-
-async fn serve(args: ServeArgs) -> Result<(), Failure> {
-    telemetry::init(args.log_format, &args.log).map_err(|error| (Exit::Usage, error.into()))?;
+async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
+    telemetry::init(args.log_format, &args.log).map_err(|error| Failure::new(Exit::Usage, error))?;
     let (listen, config) = (args.listen, config(args)?);
-    let listener = server::bind(listen).await.map_err(|error| (bind_exit(&error), error.into()))?;
+    let listener = server::bind(listen).await?;
     let lifecycle = Lifecycle::new();
     let started = App::start(config, listener, &lifecycle, Arc::new(SystemClock)).await;
-    started.map_err(|error| (error.exit(), error.into()))?;
-
-    let stopped = lifecycle.shutdown_token();
-    let was_told = tokio::select! {
-        () = terminate_signal() => true,
-        () = stopped.cancelled() => false,
-    };
-    let drain = lifecycle.shut_down(DRAIN_DEADLINE).await;
-    tracing::info!(?drain, "stopped");
-    if was_told { Ok(()) } else { Err((Exit::Failure, "the server failed; the log says why".into())) }
+    started.map_err(|error| Failure::new(error.exit(), error))?;
+    process::serve_until_told(&lifecycle).await
 }
 
 fn config(args: ServeArgs) -> Result<Config, Failure> {
-    let secret = |path: PathBuf| SecretString::read_file(&path).map_err(|error| (Exit::Io, error.into()));
+    let secret =
+        |path: PathBuf| SecretString::read_file(&path).map_err(|error| Failure::new(Exit::Io, error));
     let database = match args.database_password_file.map(secret).transpose()? {
         Some(password) => args.database.with_password(password),
         None => args.database,
@@ -137,14 +113,4 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
         },
         limits: ServerLimits::default(),
     })
-}
-
-fn bind_exit(error: &BindError) -> Exit {
-    let is_setting = matches!(error, BindError::NotLoopback(_) | BindError::Denied(_));
-    if is_setting { Exit::Configuration } else { Exit::Unavailable }
-}
-
-#[expect(clippy::print_stderr, reason = "why the process did not start, for whoever started it")]
-fn report(error: &dyn std::error::Error) {
-    eprintln!("token-service: {}", ErrorChain(error));
 }

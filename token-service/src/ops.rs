@@ -20,8 +20,9 @@ mod error;
 mod keyring_check;
 mod refresh;
 mod refresh_queue;
-mod single_flight;
 mod sign_in;
+mod single_flight;
+mod store_surely;
 mod token_cache;
 
 pub use app_health::AppHealth;

@@ -1,3 +1,5 @@
+//! Opening SQLite databases, refusing bad addresses, and two writers at once.
+
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};

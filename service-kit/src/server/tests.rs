@@ -1,8 +1,13 @@
+//! A server over real connections, and each middleware by itself.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::future::BoxFuture;
 use tokio_stream::StreamExt as _;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus as Health, health_client::HealthClient,
 };
@@ -58,17 +63,20 @@ impl http_body::Body for Silent {
     }
 }
 
-async fn start() -> (Lifecycle, Channel) {
+async fn serve(limits: ServerLimits) -> (Lifecycle, Endpoint) {
     let lifecycle = Lifecycle::new();
     let listener = bind(LOOPBACK).await.unwrap();
-    let server = GrpcServer::new(&lifecycle, ServerLimits::default())
+    let server = GrpcServer::new(&lifecycle, limits)
         .reflection(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .add(Probe)
         .serve(listener)
         .unwrap();
-    let channel =
-        Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap();
-    (lifecycle, channel)
+    (lifecycle, Channel::from_shared(format!("http://{}", server.address())).unwrap())
+}
+
+async fn start() -> (Lifecycle, Channel) {
+    let (lifecycle, endpoint) = serve(ServerLimits::default()).await;
+    (lifecycle, endpoint.connect().await.unwrap())
 }
 
 fn service(name: &str) -> HealthCheckRequest {
@@ -84,6 +92,21 @@ async fn health_covers_the_server_and_each_service() {
         assert_eq!(health.status(), Health::Serving, "{name:?}");
     }
     assert_eq!(client.check(service("nothing")).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits_until_one_closes() {
+    let limits = ServerLimits { max_connections: 1, ..ServerLimits::default() };
+    let (_lifecycle, endpoint) = serve(limits).await;
+    let mut first = HealthClient::new(endpoint.connect().await.unwrap());
+    first.check(service("")).await.unwrap();
+
+    let mut second = HealthClient::new(endpoint.connect_lazy());
+    let waiting = second.check(service(""));
+    tokio::pin!(waiting);
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err());
+    drop(first);
+    assert!(tokio::time::timeout(LONG, waiting).await.unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn play(stage: &Stage, arguments: &Arguments, output: Output) -> Result<Ex
     output.note(&format!("\n3. Follow changes: {changes}"));
     let second = sync_again(&source, &first, stage, output).await?;
     rows.push(row("changes", &second)?);
-    changes.check(&second)?;
+    Changes::check(&second)?;
 
     output.note("\n4. Look again, with nothing to do");
     let third = sync_again(&source, &second, stage, output).await?;

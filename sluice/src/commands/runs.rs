@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     names::{self, RunName, SourceName, TenantName},
     output::{Output, details, table},
-    view::{Run, in_words},
+    view::{Run, count, in_words},
 };
 
 /// What can be asked for.
@@ -220,9 +220,4 @@ fn text(run: &Run) -> String {
 
 fn number(number: i64) -> String {
     HumanCount(count(number)).to_string()
-}
-
-/// Counts are signed on the wire and never below zero.
-fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

@@ -118,17 +118,22 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
     let ready = parts.ready(Arc::new(SystemClock))?;
     let _lock = claim(&data_dir)?;
     let embedded = ready.start().await?;
-    announce(&embedded, &data_dir, output)?;
-
-    let was_told = tokio::select! {
-        () = terminate_signal() => true,
-        () = embedded.failed() => false,
+    let ended = match announce(&embedded, &data_dir, output) {
+        Ok(()) => until_told(&embedded).await,
+        Err(failure) => Err(failure),
     };
-    embedded.shut_down().await;
-    if was_told {
-        Ok(Exit::Done)
-    } else {
-        Err(Failure::new(Exit::Failure, "a part stopped by itself; the log says why"))
+    tokio::select! {
+        () = embedded.shut_down() => ended,
+        () = terminate_signal() => {
+            Err(Failure::new(Exit::TryAgain, "told twice to stop: stopped at once; what was under way is taken up again"))
+        }
+    }
+}
+
+async fn until_told(embedded: &Embedded) -> Result<Exit, Failure> {
+    tokio::select! {
+        () = terminate_signal() => Ok(Exit::Done),
+        () = embedded.failed() => Err(Failure::new(Exit::Failure, "a part stopped by itself; the log says why")),
     }
 }
 

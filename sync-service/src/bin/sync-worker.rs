@@ -1,9 +1,8 @@
 //! sync-worker: makes destinations equal to drives. Keeps nothing, so any number may run at once.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
-use graph_client::GraphConfig;
 use service_kit::{
     clock::SystemClock,
     exit::Exit,
@@ -13,14 +12,10 @@ use service_kit::{
 };
 use sync_service::{
     domain::names::SourceName,
-    worker::{DEFAULT_TRANSFERS, RunEnd, Worker, WorkerConfig, WorkerError},
+    worker::{self, DEFAULT_TRANSFERS, Endpoint, GraphConfig, RunEnd, Worker, WorkerConfig, WorkerError},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Endpoint, Uri};
 use url::Url;
-
-/// Longest time to connect to a service.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Mirrors drives: leases runs from sync-service, gets tokens from token-service.
 ///
@@ -51,11 +46,13 @@ enum Command {
 #[derive(Args)]
 struct Options {
     /// Address of sync-service.
-    #[arg(long, global = true, env = "SLUICE_SYNC_SERVICE", default_value = "http://127.0.0.1:7402")]
-    sync_service: Uri,
+    #[arg(long, global = true, env = "SLUICE_SYNC_SERVICE", default_value = "http://127.0.0.1:7402",
+          value_parser = worker::endpoint)]
+    sync_service: Endpoint,
     /// Address of token-service.
-    #[arg(long, global = true, env = "SLUICE_TOKEN_SERVICE", default_value = "http://127.0.0.1:7401")]
-    token_service: Uri,
+    #[arg(long, global = true, env = "SLUICE_TOKEN_SERVICE", default_value = "http://127.0.0.1:7401",
+          value_parser = worker::endpoint)]
+    token_service: Endpoint,
     /// Address of Microsoft Graph; national clouds have their own.
     #[arg(long, global = true, env = "SLUICE_GRAPH", default_value = "https://graph.microsoft.com")]
     graph: Url,
@@ -84,8 +81,8 @@ async fn work(cli: Cli) -> Result<Exit, Failure> {
     telemetry::init(options.log_format, &options.log).map_err(|error| Failure::new(Exit::Usage, error))?;
     let stop = CancellationToken::new();
     let config = WorkerConfig {
-        sync_service: endpoint(options.sync_service),
-        token_service: endpoint(options.token_service),
+        sync_service: options.sync_service,
+        token_service: options.token_service,
         graph: GraphConfig::new(options.graph),
         name: options.name.unwrap_or_else(default_name),
         transfers: usize::from(options.transfers),
@@ -120,10 +117,6 @@ fn exit(ends: Result<Vec<RunEnd>, WorkerError>) -> Result<Exit, Failure> {
         Ok(ends) => Ok(ends.iter().map(RunEnd::exit).max().unwrap_or(Exit::Done)),
         Err(error) => Err(Failure::new(error.exit(), error)),
     }
-}
-
-fn endpoint(uri: Uri) -> Endpoint {
-    Endpoint::from(uri).connect_timeout(CONNECT_TIMEOUT)
 }
 
 fn default_name() -> String {

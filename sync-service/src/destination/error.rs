@@ -70,12 +70,7 @@ impl DestinationError {
             Self::Taken { .. } => "PLACE_TAKEN",
             Self::NotEmpty { .. } => "FOLDER_NOT_EMPTY",
             Self::UnknownAction { .. } => "UNKNOWN_ACTION",
-            Self::Io { source, .. } => match source.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "DESTINATION_FULL",
-                ErrorKind::ReadOnlyFilesystem => "DESTINATION_READ_ONLY",
-                ErrorKind::PermissionDenied => "DESTINATION_DENIED",
-                _ => "DESTINATION_FAILED",
-            },
+            Self::Io { source, .. } => io_reason(source.kind()),
         }
     }
 
@@ -83,7 +78,10 @@ impl DestinationError {
     pub fn stops_the_run(&self) -> bool {
         match self {
             Self::Refused { .. } | Self::Busy { .. } => true,
-            Self::Missing { .. } | Self::Taken { .. } | Self::NotEmpty { .. } | Self::UnknownAction { .. } => false,
+            Self::Missing { .. }
+            | Self::Taken { .. }
+            | Self::NotEmpty { .. }
+            | Self::UnknownAction { .. } => false,
             Self::Io { source, .. } => matches!(
                 source.kind(),
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
@@ -104,5 +102,17 @@ impl DestinationError {
             | Self::NotEmpty { .. }
             | Self::UnknownAction { .. } => false,
         }
+    }
+}
+
+fn io_reason(kind: ErrorKind) -> &'static str {
+    if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        "DESTINATION_FULL"
+    } else if kind == ErrorKind::ReadOnlyFilesystem {
+        "DESTINATION_READ_ONLY"
+    } else if kind == ErrorKind::PermissionDenied {
+        "DESTINATION_DENIED"
+    } else {
+        "DESTINATION_FAILED"
     }
 }

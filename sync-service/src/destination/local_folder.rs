@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, UNIX_EPOCH},
 };
@@ -24,10 +24,7 @@ use cap_std::{
 use service_kit::clock::Timestamp;
 use tokio::{io::AsyncWriteExt as _, task::spawn_blocking};
 
-use super::{
-    Destination, DestinationError, Marker, NewFile,
-    marker::MARKER_FILE,
-};
+use super::{Destination, DestinationError, Marker, NewFile, marker::MARKER_FILE};
 use crate::domain::local_name::OWN_FOLDER;
 
 /// Inside [`OWN_FOLDER`]: files that are being written.
@@ -50,6 +47,8 @@ struct Inner {
     next_temporary: AtomicU64,
     /// Folders whose entries changed since the last flush.
     touched: Mutex<HashSet<PathBuf>>,
+    /// Whether a flush failed, or is under way: one runs at a time.
+    flush_failed: AtomicBool,
     /// The lock lives as long as this handle.
     _lock: File,
 }
@@ -181,7 +180,8 @@ impl Destination for LocalFolder {
     async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError> {
         self.run("set the time of", path, move |inner, path| {
             let file = inner.root.open_with(path, OpenOptions::new().write(true))?.into_std();
-            set_modified(&file, modified)
+            set_modified(&file, modified)?;
+            file.sync_all()
         })
         .await
         .map_err(missing)
@@ -207,7 +207,9 @@ impl Destination for LocalFolder {
             })
             .await;
         match result {
-            Err(DestinationError::Io { path, source, .. }) if source.kind() == ErrorKind::DirectoryNotEmpty => {
+            Err(DestinationError::Io { path, source, .. })
+                if source.kind() == ErrorKind::DirectoryNotEmpty =>
+            {
                 Err(DestinationError::NotEmpty { path })
             }
             other => other,
@@ -216,6 +218,11 @@ impl Destination for LocalFolder {
 
     async fn flush(&self) -> Result<(), DestinationError> {
         self.run("flush", &[], |inner, _| {
+            // After one failure nothing that was done since the last success is known to be durable, and the system tells so
+            // only once: every later flush must fail too.
+            if inner.flush_failed.swap(true, Ordering::Relaxed) {
+                return Err(io::Error::other("an earlier flush failed"));
+            }
             let touched = std::mem::take(&mut *inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
             for folder in touched {
                 let dir = if folder.as_os_str().is_empty() {
@@ -231,6 +238,7 @@ impl Destination for LocalFolder {
                     Err(error) => return Err(error),
                 }
             }
+            inner.flush_failed.store(false, Ordering::Relaxed);
             Ok(())
         })
         .await
@@ -268,7 +276,8 @@ impl NewFile for LocalFile {
         modified: Option<Timestamp>,
     ) -> Result<(), DestinationError> {
         self.file.flush().await.map_err(|source| self.failed("write", source))?;
-        let file = self.file.try_clone().await.map_err(|source| self.failed("write", source))?.into_std().await;
+        let file =
+            self.file.try_clone().await.map_err(|source| self.failed("write", source))?.into_std().await;
         let from = self.temporary.path.clone();
         self.folder
             .run("put in place", path, move |inner, path| {
@@ -323,7 +332,7 @@ fn open(path: &Path, marker: &Marker, filled_before: bool) -> Result<LocalFolder
     let lock = lock(&root, path)?;
     write_marker(&root, &marker_path, marker).map_err(io("write the marker of"))?;
     empty_temporary(&root).map_err(io("clear the temporary files of"))?;
-    let inner = Inner { root, next_temporary: AtomicU64::new(0), touched: Mutex::default(), _lock: lock };
+    let inner = Inner { root, next_temporary: AtomicU64::new(0), touched: Mutex::default(), flush_failed: AtomicBool::new(false), _lock: lock };
     Ok(LocalFolder { inner: Arc::new(inner) })
 }
 
@@ -331,7 +340,8 @@ fn missing_mirror(path: &Path) -> DestinationError {
     DestinationError::Refused {
         reason: "DESTINATION_MISSING",
         path: path.to_owned(),
-        what: "was filled before and is not there now; mount it, or remove the source and add it again".to_owned(),
+        what: "was filled before and is not there now; mount it, or remove the source and add it again"
+            .to_owned(),
     }
 }
 
@@ -380,7 +390,8 @@ fn write_marker(root: &Dir, marker_path: &Path, marker: &Marker) -> io::Result<(
 /// Makes a folder's entries durable. The handles of `cap-std` only name a folder (`O_PATH`); syncing needs one that reads it.
 fn sync_folder(dir: &Dir) -> io::Result<()> {
     use rustix::fs::{Mode, OFlags};
-    let readable = rustix::fs::openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let readable =
+        rustix::fs::openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     Ok(rustix::fs::fsync(readable)?)
 }
 
@@ -411,12 +422,12 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
 }
 
 fn missing(error: DestinationError) -> DestinationError {
-    match error {
-        DestinationError::Io { path, source, .. } if source.kind() == ErrorKind::NotFound => {
-            DestinationError::Missing { path }
-        }
-        other => other,
+    if let DestinationError::Io { path, source, .. } = &error
+        && source.kind() == ErrorKind::NotFound
+    {
+        return DestinationError::Missing { path: path.clone() };
     }
+    error
 }
 
 async fn blocking<T: Send + 'static>(
@@ -424,7 +435,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, DestinationError> {
     match spawn_blocking(operation).await {
         Ok(result) => result,
-        Err(error) => Err(DestinationError::Io { what: "use", path: String::new(), source: io::Error::other(error) }),
+        Err(error) => {
+            Err(DestinationError::Io { what: "use", path: String::new(), source: io::Error::other(error) })
+        }
     }
 }
 

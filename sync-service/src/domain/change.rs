@@ -196,7 +196,9 @@ mod tests {
     fn packages_and_shortcuts_are_kept_as_opaque() {
         let package = ListedItem { facet: Facet::Other, ..listed("1", "Notebook") };
         let changes = normalise(vec![package]);
-        assert!(matches!(changes.as_slice(), [Change::Upsert { desired, .. }] if desired.kind == Kind::Opaque));
+        assert!(
+            matches!(changes.as_slice(), [Change::Upsert { desired, .. }] if desired.kind == Kind::Opaque)
+        );
     }
 
     #[test]

@@ -94,7 +94,10 @@ mod tests {
         let moved = ActionToken::Moved { parent: "q".into(), name: "b".into() };
         assert_eq!(apply(&mut item, &moved, 0).items_moved, 1);
         let applied = item.applied.unwrap();
-        assert_eq!((applied.parent_id.as_str(), applied.name.as_str(), applied.version.as_str()), ("q", "b", "v"));
+        assert_eq!(
+            (applied.parent_id.as_str(), applied.name.as_str(), applied.version.as_str()),
+            ("q", "b", "v")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Runs and how they end.
 
-use service_kit::{resource_name::ResourceId, clock::Timestamp};
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     outcome::Done,
@@ -51,6 +51,9 @@ pub const DELETIONS_NEED_APPROVAL: &str = "DELETIONS_NEED_APPROVAL";
 
 /// Reason of a run that could not finish every item.
 pub const ITEMS_LEFT: &str = "ITEMS_LEFT";
+
+/// Reason of a run whose worker was told to end before the work was done: no failure of the source.
+pub const WORKER_STOPPED: &str = "WORKER_STOPPED";
 
 /// Reason of a run whose worker said it was complete although its listing was not.
 pub const LISTING_INCOMPLETE: &str = "LISTING_INCOMPLETE";

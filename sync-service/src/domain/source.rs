@@ -7,7 +7,6 @@ use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     cursor::Cursor,
-
     names::{ConnectionName, SourceName},
 };
 

@@ -105,7 +105,11 @@ async fn complete(conn: &impl Connection, source: &mut Source, run: &mut Run) ->
     Ok(())
 }
 
-async fn store_changes(conn: &impl Connection, source: &Source, changes: &[Change]) -> Result<(), StoreError> {
+async fn store_changes(
+    conn: &impl Connection,
+    source: &Source,
+    changes: &[Change],
+) -> Result<(), StoreError> {
     // Kinds of this page's items, for children that come behind their parent.
     let mut kinds: HashMap<&str, Kind> = HashMap::with_capacity(changes.len());
     for chunk in changes.chunks(BATCH) {
@@ -117,7 +121,9 @@ async fn store_changes(conn: &impl Connection, source: &Source, changes: &[Chang
         for change in chunk {
             let before = known.remove(change.id());
             let parent_kind = |id: &str| kinds.get(id).or_else(|| parents.get(id)).copied();
-            let Some(row) = next_row(change, before.as_ref(), source.generation, parent_kind) else { continue };
+            let Some(row) = next_row(change, before.as_ref(), source.generation, parent_kind) else {
+                continue;
+            };
             if let Some(desired) = &row.item.desired {
                 kinds.insert(change.id(), desired.kind);
                 if desired.kind == Kind::Opaque {
@@ -142,7 +148,9 @@ async fn parent_kinds(
     let parents: HashSet<&str> = chunk
         .iter()
         .filter_map(|change| match change {
-            Change::Upsert { desired, .. } if !desired.parent_id.is_empty() => Some(desired.parent_id.as_str()),
+            Change::Upsert { desired, .. } if !desired.parent_id.is_empty() => {
+                Some(desired.parent_id.as_str())
+            }
             Change::Upsert { .. } | Change::Gone { .. } => None,
         })
         .collect();

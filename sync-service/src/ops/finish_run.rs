@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use service_kit::clock::Timestamp;
+
 use super::{
-    Ctx, OpError, RUNS_KEPT, leased::leased, list_actions::held_deletions, renew_lease::grown, report_outcomes::cut,
+    Ctx, OpError, RUNS_KEPT, leased::leased, list_actions::held_deletions, renew_lease::grown,
+    report_outcomes::cut,
 };
 use crate::{
     domain::{
-        names::RunName,
-        run::{Effort, FinishState, Remainder, RunState, final_state},
+        names::{RunName, SourceName},
+        run::{Effort, FinishState, Remainder, Run, RunState, WORKER_STOPPED, final_state},
         schedule::next_run_time,
         source::{Health, Source},
     },
@@ -30,14 +33,25 @@ pub struct Finish {
     pub retry_after: Option<Duration>,
 }
 
-/// Ends the run and frees its lease. Gives what is left.
+/// Ends the run and frees its lease. Gives what is left. A run that this lease has ended already stays as it ended.
 ///
 /// # Errors
 /// [`OpError::LeaseLost`].
-pub async fn finish_run(ctx: &Ctx, name: &RunName, epoch: i64, finish: &Finish) -> Result<Remainder, OpError> {
+pub async fn finish_run(
+    ctx: &Ctx,
+    name: &RunName,
+    epoch: i64,
+    finish: &Finish,
+) -> Result<Remainder, OpError> {
     let now = ctx.now();
     let txn = ctx.store.begin().await?;
-    let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
+    let held = leased(txn.conn(), name, epoch).await;
+    if matches!(held, Err(OpError::LeaseLost(_)))
+        && let Some((source, run)) = ended_by(txn.conn(), name, epoch).await?
+    {
+        return remainder(txn.conn(), &source, run.listing_complete).await;
+    }
+    let (mut source, mut run) = held?;
     let left = remainder(txn.conn(), &source, run.listing_complete).await?;
     let (state, reason) = final_state(finish.state, left);
     run.state = state;
@@ -48,16 +62,7 @@ pub async fn finish_run(ctx: &Ctx, name: &RunName, epoch: i64, finish: &Finish) 
     run.end_time = Some(now);
     runs::update(txn.conn(), &run).await?;
 
-    source.health = match state {
-        RunState::NeedsPerson => Health::NeedsPerson,
-        RunState::Failed => Health::Failing,
-        RunState::Running | RunState::Succeeded | RunState::Partial | RunState::Cancelled => Health::Good,
-    };
-    source.failures = if state == RunState::Failed { source.failures.saturating_add(1) } else { 0 };
-    if source.next_run_time < run.create_time {
-        source.next_run_time =
-            next_run_time(now, source.spec.interval, state, source.failures, finish.retry_after);
-    }
+    judge(&mut source, &run, finish, now);
     if matches!(state, RunState::Succeeded | RunState::Partial) {
         source.approved_deletions = 0;
     }
@@ -69,7 +74,42 @@ pub async fn finish_run(ctx: &Ctx, name: &RunName, epoch: i64, finish: &Finish) 
     Ok(left)
 }
 
-async fn remainder(conn: &impl Connection, source: &Source, listing_complete: bool) -> Result<Remainder, OpError> {
+/// What the end of a run means for its source: how it does, and when it is due again.
+fn judge(source: &mut Source, run: &Run, finish: &Finish, now: Timestamp) {
+    if finish.state == FinishState::Failed && finish.reason == WORKER_STOPPED {
+        // That says nothing about the source: it stays due, and the next worker goes on.
+        return;
+    }
+    source.health = match run.state {
+        RunState::NeedsPerson => Health::NeedsPerson,
+        RunState::Failed => Health::Failing,
+        RunState::Running | RunState::Succeeded | RunState::Partial | RunState::Cancelled => Health::Good,
+    };
+    source.failures = if run.state == RunState::Failed { source.failures.saturating_add(1) } else { 0 };
+    if source.next_run_time < run.create_time {
+        source.next_run_time =
+            next_run_time(now, source.spec.interval, run.state, source.failures, finish.retry_after);
+    }
+}
+
+/// The run and its source, if this very lease has ended it and nobody leased the source since.
+async fn ended_by(
+    conn: &impl Connection,
+    name: &RunName,
+    epoch: i64,
+) -> Result<Option<(Source, Run)>, OpError> {
+    let source_name = SourceName::new(name.tenant().clone(), name.source().clone());
+    let source = sources::by_name(conn, &source_name).await?.filter(|source| source.lease.epoch == epoch);
+    let Some(source) = source else { return Ok(None) };
+    let run = runs::by_id(conn, source.key, name.run()).await?.filter(|run| run.end_time.is_some());
+    Ok(run.map(|run| (source, run)))
+}
+
+async fn remainder(
+    conn: &impl Connection,
+    source: &Source,
+    listing_complete: bool,
+) -> Result<Remainder, OpError> {
     let pending = items::pending(conn, source.key).await?;
     let deletions_held = held_deletions(conn, source).await?;
     Ok(Remainder { listing_complete, items_left: pending.items - deletions_held, deletions_held })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt as _;
-use service_kit::{resource_name::ResourceId, clock::Timestamp};
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{Ctx, LEASE_TTL, OpError};
 use crate::{

@@ -16,7 +16,11 @@ use crate::{
 ///
 /// # Errors
 /// [`OpError::LeaseLost`] when the source is gone, another worker has taken it, or the run has ended.
-pub(super) async fn leased(conn: &impl Connection, name: &RunName, epoch: i64) -> Result<(Source, Run), OpError> {
+pub(super) async fn leased(
+    conn: &impl Connection,
+    name: &RunName,
+    epoch: i64,
+) -> Result<(Source, Run), OpError> {
     let lost = || OpError::LeaseLost(name.clone());
     let source_name = SourceName::new(name.tenant().clone(), name.source().clone());
     let source = sources::lock_by_name(conn, &source_name).await?.ok_or_else(lost)?;

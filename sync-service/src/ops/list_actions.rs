@@ -1,8 +1,8 @@
 //! Streams the actions that can be done now.
 //!
-//! One call gives one kind of step, the first that has anything ready: folders are moved, then made (with files moved beside
-//! them), then what lies in another's way is set aside, then contents come, and deletions last. Everything in one call can be done
-//! in the order given with the paths given; what depends on it comes with a later call, once its outcome is stored.
+//! One call gives one kind of step, the first that has anything ready: folders are moved, then made, files are moved, what lies in
+//! another's way is set aside, contents and times come, and deletions last. Everything in one call can be done in the order given
+//! with the paths given; what depends on it comes with a later call, once its outcome is stored.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -31,8 +31,16 @@ use crate::{
 };
 
 /// The steps in the order they are tried.
-const STEPS: [Step; 5] =
-    [Step::MoveFolders, Step::MakeFoldersAndMoveFiles, Step::Displace, Step::Contents, Step::Deletions];
+const STEPS: [Step; 8] = [
+    Step::MoveFolders,
+    Step::MakeFolders,
+    Step::MoveFiles,
+    Step::DisplaceMoved,
+    Step::DisplaceDeleted,
+    Step::Contents,
+    Step::Times,
+    Step::Deletions,
+];
 
 struct Listing {
     ctx: Ctx,
@@ -50,7 +58,11 @@ struct Listing {
 ///
 /// # Errors
 /// In the stream: [`OpError::LeaseLost`], [`OpError::ListingIncomplete`].
-pub fn list_actions(ctx: Ctx, name: RunName, epoch: i64) -> impl Stream<Item = Result<Vec<Action>, OpError>> + Send {
+pub fn list_actions(
+    ctx: Ctx,
+    name: RunName,
+    epoch: i64,
+) -> impl Stream<Item = Result<Vec<Action>, OpError>> + Send {
     let listing = Listing {
         ctx,
         name,
@@ -79,7 +91,7 @@ impl Listing {
                 continue;
             };
             self.after.clone_from(&last.row.item.id);
-            let actions = self.actions(step, &ready).await?;
+            let actions = self.actions(step, &ready);
             if !actions.is_empty() {
                 self.given_any = true;
                 return Ok(Some(actions));
@@ -114,7 +126,12 @@ impl Listing {
         run: &mut Run,
     ) -> Result<bool, OpError> {
         match step {
-            Step::MoveFolders | Step::MakeFoldersAndMoveFiles | Step::Displace => Ok(true),
+            Step::MoveFolders
+            | Step::MakeFolders
+            | Step::MoveFiles
+            | Step::DisplaceMoved
+            | Step::DisplaceDeleted
+            | Step::Times => Ok(true),
             Step::Contents => {
                 let pending = items::pending(conn, source.key).await?;
                 run.counts.files_planned = run.counts.done.files_transferred + pending.files;
@@ -133,26 +150,31 @@ impl Listing {
         }
     }
 
-    async fn actions(&mut self, step: Step, ready: &[Ready]) -> Result<Vec<Action>, OpError> {
+    fn actions(&mut self, step: Step, ready: &[Ready]) -> Vec<Action> {
         let mut actions = Vec::with_capacity(ready.len());
         for Ready { row, other } in ready {
             let action = match step {
-                Step::Displace => self.displace(&row.item, other.as_deref()),
-                Step::MoveFolders | Step::MakeFoldersAndMoveFiles | Step::Contents | Step::Deletions => {
-                    self.action(&row.item, other.clone())
-                }
+                Step::DisplaceMoved | Step::DisplaceDeleted => self.displace(&row.item, other.as_deref()),
+                Step::MoveFolders
+                | Step::MakeFolders
+                | Step::MoveFiles
+                | Step::Contents
+                | Step::Times
+                | Step::Deletions => self.action(&row.item, other.clone()),
             };
             actions.extend(action);
         }
-        Ok(actions)
+        actions
     }
 
     fn action(&mut self, item: &Item, replaces: Option<String>) -> Option<Action> {
         match (item.work(), &item.desired, &item.applied) {
             (Work::MakeFolder, Some(desired), _) => {
                 let path = self.paths.place(&desired.parent_id)?.join(&desired.local_name);
-                let token =
-                    ActionToken::Folder { parent: desired.parent_id.clone(), name: desired.local_name.clone() };
+                let token = ActionToken::Folder {
+                    parent: desired.parent_id.clone(),
+                    name: desired.local_name.clone(),
+                };
                 Some(Action { item_id: item.id.clone(), path, step: action::Step::MakeFolder, token })
             }
             (Work::Move, Some(desired), Some(applied)) => {
@@ -167,7 +189,12 @@ impl Listing {
                 let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
                 let modified = desired.modified?;
                 let token = ActionToken::Times { modified: modified.as_millis() };
-                Some(Action { item_id: item.id.clone(), path, step: action::Step::SetTimes { modified }, token })
+                Some(Action {
+                    item_id: item.id.clone(),
+                    path,
+                    step: action::Step::SetTimes { modified },
+                    token,
+                })
             }
             (Work::Delete, _, Some(applied)) => {
                 let path = self.paths.place(&applied.parent_id)?.join(&applied.name);

@@ -57,7 +57,12 @@ pub enum OutcomeResult {
 ///
 /// # Errors
 /// [`OpError::LeaseLost`]; [`OpError::BadActionToken`], and then none of them is stored.
-pub async fn report_outcomes(ctx: &Ctx, name: &RunName, epoch: i64, outcomes: &[Outcome]) -> Result<(), OpError> {
+pub async fn report_outcomes(
+    ctx: &Ctx,
+    name: &RunName,
+    epoch: i64,
+    outcomes: &[Outcome],
+) -> Result<(), OpError> {
     let tokens = outcomes
         .iter()
         .enumerate()
@@ -116,7 +121,8 @@ async fn read_rows(
         | ActionToken::Times { .. }
         | ActionToken::Deleted => None,
     });
-    let mut ids: Vec<&str> = outcomes.iter().map(|outcome| outcome.item_id.as_str()).chain(replaced).collect();
+    let mut ids: Vec<&str> =
+        outcomes.iter().map(|outcome| outcome.item_id.as_str()).chain(replaced).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut rows = HashMap::with_capacity(ids.len());
@@ -141,7 +147,8 @@ fn store_one(rows: &mut HashMap<String, Row>, run: &mut Run, outcome: &Outcome, 
         }
         // Somebody took the file away: then the destination has nothing of it, and it is transferred again.
         OutcomeResult::Failed { reason, .. }
-            if reason == NOT_AT_DESTINATION && row.item.applied.as_ref().is_some_and(|a| a.kind == Kind::File) =>
+            if reason == NOT_AT_DESTINATION
+                && row.item.applied.as_ref().is_some_and(|a| a.kind == Kind::File) =>
         {
             row.item.applied = None;
         }

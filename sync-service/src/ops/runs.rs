@@ -10,21 +10,18 @@ use crate::{
         item::{Kind, Work},
         local_name,
         names::{RunName, SourceName},
-        run::{Run, RunState},
+        run::{DELETIONS_NEED_APPROVAL, ITEMS_LEFT, Run, RunState},
         source::{RunKey, SourceKey},
     },
     store::{
         items::{self, Row},
         runs::{self, RunFilter},
-        sources::{self, SourceFilter},
+        sources,
     },
 };
 
 /// Items that a run lists as not finished.
 pub const MAX_ISSUES: u64 = 100;
-
-/// Sources that a list of runs looks into when it is not for one.
-const MAX_SOURCES: u64 = 10_000;
 
 /// An item that could not be finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +71,12 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
     if named.run.end_time.is_none() || named.run.state == RunState::Succeeded {
         return Ok(Vec::new());
     }
-    let rows = items::list_pending(ctx.store.read(), source.key, MAX_ISSUES).await?;
+    // A run that got to its end left what it could not do. One that stopped early left the rest as well, which is no issue.
+    let rows = if matches!(named.run.reason.as_str(), ITEMS_LEFT | DELETIONS_NEED_APPROVAL) {
+        items::list_pending(ctx.store.read(), source.key, MAX_ISSUES).await?
+    } else {
+        items::list_failed(ctx.store.read(), source.key, named.run.key, MAX_ISSUES).await?
+    };
     let mut folders = HashMap::new();
     let mut issues = Vec::with_capacity(rows.len());
     for row in rows {
@@ -90,10 +92,12 @@ fn why(row: &Row, run: RunKey, parent_known: bool) -> (String, String) {
     if let Some(failure) = row.failure.as_ref().filter(|failure| failure.run == run) {
         return (failure.reason.clone(), failure.detail.clone());
     }
-    let (reason, detail) = match row.item.work() {
-        Work::Delete => ("DELETION_HELD", "gone from the drive and not deleted here yet"),
-        _ if !parent_known => ("PARENT_UNKNOWN", "the drive did not list the folder it lies in"),
-        _ => ("PLACE_TAKEN", "another item lies where it belongs, or its folder could not be made"),
+    let (reason, detail) = if row.item.work() == Work::Delete {
+        ("DELETION_HELD", "gone from the drive and not deleted here yet")
+    } else if parent_known {
+        ("PLACE_TAKEN", "another item lies where it belongs, or its folder could not be made")
+    } else {
+        ("PARENT_UNKNOWN", "the drive did not list the folder it lies in")
     };
     (reason.to_owned(), detail.to_owned())
 }
@@ -158,26 +162,16 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<NamedRun>, OpError> {
     let conn = ctx.store.read();
-    let wanted = match (&scope.tenant, &scope.source) {
-        (None, None) => None,
-        (Some(tenant), Some(source)) => {
-            let name = SourceName::new(tenant.clone(), source.clone());
-            Some(sources::by_name(conn, &name).await?.into_iter().collect::<Vec<_>>())
-        }
-        (tenant, source) => {
-            let filter = SourceFilter { tenant: tenant.clone(), ..SourceFilter::default() };
-            let mut found = sources::list(conn, &filter, None, MAX_SOURCES).await?;
-            found.retain(|candidate| source.as_ref().is_none_or(|id| candidate.spec.name.source() == id));
-            Some(found)
-        }
-    };
-    let keys = wanted.map(|sources| sources.iter().map(|source| source.key).collect());
-    let found = runs::list(conn, &RunFilter { sources: keys, state }, before, limit).await?;
+    let filter = RunFilter { tenant: scope.tenant, source: scope.source, state };
+    let found = runs::list(conn, &filter, before, limit).await?;
     let mut keys: Vec<SourceKey> = found.iter().map(|run| run.source).collect();
     keys.sort_unstable_by_key(|key| key.0);
     keys.dedup();
-    let names: HashMap<SourceKey, SourceName> =
-        sources::by_keys(conn, &keys).await?.into_iter().map(|source| (source.key, source.spec.name)).collect();
+    let names: HashMap<SourceKey, SourceName> = sources::by_keys(conn, &keys)
+        .await?
+        .into_iter()
+        .map(|source| (source.key, source.spec.name))
+        .collect();
     Ok(found
         .into_iter()
         .filter_map(|run| {

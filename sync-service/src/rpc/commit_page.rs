@@ -38,7 +38,7 @@ fn parse_request(request: pb::CommitPageRequest) -> Result<(RunName, String, Rea
     let mut bad = Violations::new();
     let name = bad.check("run", RunName::parse(&request.run));
     let reading = match request.result {
-        Some(pb::commit_page_request::Result::Page(page)) => parse_page(&mut bad, page),
+        Some(pb::commit_page_request::Result::Page(page)) => Some(parse_page(&mut bad, page)),
         Some(pb::commit_page_request::Result::ResyncRequired(_)) => Some(Reading::ResyncRequired),
         None => {
             bad.add("result", "is required");
@@ -50,26 +50,27 @@ fn parse_request(request: pb::CommitPageRequest) -> Result<(RunName, String, Rea
     Ok((name, request.read_with, reading))
 }
 
-fn parse_page(bad: &mut Violations, page: pb::DeltaPage) -> Option<Reading> {
+fn parse_page(bad: &mut Violations, page: pb::DeltaPage) -> Reading {
     let leads_to = match page.link {
         Some(pb::delta_page::Link::NextLink(link)) => Cursor::Page(link),
         Some(pb::delta_page::Link::DeltaLink(link)) => Cursor::CaughtUp(link),
         None => Cursor::Start,
     };
     if leads_to.link().is_empty() || leads_to.link().len() > MAX_LINK_BYTES {
-        bad.add("page.link", &format!("is required, of at most {MAX_LINK_BYTES} bytes"));
+        bad.add("page.link", format!("is required, of at most {MAX_LINK_BYTES} bytes"));
     }
     if page.items.len() > MAX_ITEMS {
-        bad.add("page.items", &format!("holds more than {MAX_ITEMS}"));
+        bad.add("page.items", format!("holds more than {MAX_ITEMS}"));
     }
     for (index, item) in page.items.iter().enumerate() {
-        if item.id.is_empty() || [&item.id, &item.parent_id, &item.name].iter().any(|text| text.len() > MAX_TEXT_BYTES)
+        if item.id.is_empty()
+            || [&item.id, &item.parent_id, &item.name].iter().any(|text| text.len() > MAX_TEXT_BYTES)
         {
             bad.add(&format!("page.items[{index}]"), "has no id, or a text that is too long");
         }
     }
     let items = page.items.into_iter().map(listed).collect();
-    Some(Reading::Page { items, leads_to })
+    Reading::Page { items, leads_to }
 }
 
 fn listed(item: pb::DriveItem) -> ListedItem {
@@ -77,7 +78,9 @@ fn listed(item: pb::DriveItem) -> ListedItem {
         pb::DriveItemKind::File => Facet::File,
         pb::DriveItemKind::Folder => Facet::Folder,
         pb::DriveItemKind::Root => Facet::Root,
-        pb::DriveItemKind::Package | pb::DriveItemKind::Remote | pb::DriveItemKind::Unspecified => Facet::Other,
+        pb::DriveItemKind::Package | pb::DriveItemKind::Remote | pb::DriveItemKind::Unspecified => {
+            Facet::Other
+        }
     };
     ListedItem {
         modified: item.modified_time.as_ref().and_then(Timestamp::from_proto),

@@ -102,8 +102,14 @@ mod tests {
         let status = parse_request(request).unwrap_err();
         let fields: Vec<String> =
             service_kit::status::status_violations(&status).into_iter().map(|(field, _)| field).collect();
-        let expected =
-            ["parent", "source_id", "source.connection", "source.drive", "source.destination", "source.interval"];
+        let expected = [
+            "parent",
+            "source_id",
+            "source.connection",
+            "source.drive",
+            "source.destination",
+            "source.interval",
+        ];
         assert_eq!(fields, expected);
     }
 
@@ -115,7 +121,9 @@ mod tests {
             source: Some(pb::Source {
                 connection: "tenants/b/connections/c".into(),
                 drive: "me/drive".into(),
-                destination: Some(pb::source::Destination::LocalFolder(pb::LocalFolder { path: "/d/e".into() })),
+                destination: Some(pb::source::Destination::LocalFolder(pb::LocalFolder {
+                    path: "/d/e".into(),
+                })),
                 ..Default::default()
             }),
         };

@@ -1,7 +1,7 @@
 //! `WorkerService.FinishRun`.
 
 use proto::sync::v1 as pb;
-use service_kit::{status::Violations, clock::duration_from_proto};
+use service_kit::{clock::duration_from_proto, status::Violations};
 use tonic::{Response, Status};
 
 use super::{Answer, parse, status::status};

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use proto::sync::v1 as pb;
-use service_kit::{status::Violations, clock::duration_to_proto};
+use service_kit::{
+    clock::{Timestamp, duration_to_proto},
+    status::Violations,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use super::{Answer, messages, parse, status::status};
+use super::{Answer, messages, parse, status::{shutting_down, status}};
 use crate::{
     domain::names::SourceName,
     ops::{Ctx, LEASE_TTL, lease_run},
@@ -33,12 +36,13 @@ pub(super) async fn answer(
     let Query { worker, source, wait } = parse_request(request)?;
     let leased = tokio::select! {
         leased = lease_run::lease_run(ctx, &worker, source.as_ref(), wait) => leased.map_err(status)?,
-        () = shutdown.cancelled() => None,
+        // Not "nothing is due": another replica may know better.
+        () = shutdown.cancelled() => return Err(shutting_down()),
     };
     let lease = leased.map(|leased| pb::Lease {
         run: leased.run.to_string(),
         epoch: leased.source.lease.epoch,
-        expire_time: leased.source.lease.expire_time.and_then(messages::time),
+        expire_time: leased.source.lease.expire_time.map(Timestamp::to_proto),
         ttl: Some(duration_to_proto(LEASE_TTL)),
         cursor: leased.cursor.link().to_owned(),
         destination_expected: leased.source.destination_filled,
@@ -50,7 +54,7 @@ pub(super) async fn answer(
 fn parse_request(request: pb::LeaseRunRequest) -> Result<Query, Status> {
     let mut bad = Violations::new();
     if request.worker.is_empty() || request.worker.chars().count() > MAX_WORKER {
-        bad.add("worker", &format!("must hold 1 to {MAX_WORKER} characters"));
+        bad.add("worker", format!("must hold 1 to {MAX_WORKER} characters"));
     }
     let source = Some(request.source.as_str())
         .filter(|text| !text.is_empty())

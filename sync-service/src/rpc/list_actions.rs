@@ -7,7 +7,10 @@ use tonic::Response;
 use super::{Answer, Streamed, messages, parse, status::status};
 use crate::ops::{Ctx, OpError, list_actions};
 
-pub(super) fn answer(ctx: &Ctx, request: pb::ListActionsRequest) -> Answer<Streamed<pb::ListActionsResponse>> {
+pub(super) fn answer(
+    ctx: &Ctx,
+    request: &pb::ListActionsRequest,
+) -> Answer<Streamed<pb::ListActionsResponse>> {
     let name = parse::run_name("run", &request.run)?;
     let pages = list_actions::list_actions(ctx.clone(), name, request.epoch).map(|page| {
         let actions = page.map_err(status)?.into_iter().map(messages::action).collect::<Result<_, _>>();

@@ -30,7 +30,9 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::ListSourcesRequest) -> Answer
     let more = found.len() > size;
     found.truncate(size);
     let next_page_token = match found.last().map(|last| &last.spec.name) {
-        Some(last) if more => paging::next_page_token(&list, &[last.tenant().as_str(), last.source().as_str()]),
+        Some(last) if more => {
+            paging::next_page_token(&list, &[last.tenant().as_str(), last.source().as_str()])
+        }
         _ => String::new(),
     };
     let sources = found.iter().map(|source| messages::source(source, now)).collect();
@@ -39,8 +41,10 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::ListSourcesRequest) -> Answer
 
 fn parse_request(request: &pb::ListSourcesRequest, now: Timestamp) -> Result<Query, Status> {
     let mut bad = Violations::new();
-    let mut filter =
-        SourceFilter { tenant: parse::any_tenant(&mut bad, "parent", &request.parent), ..SourceFilter::default() };
+    let mut filter = SourceFilter {
+        tenant: parse::any_tenant(&mut bad, "parent", &request.parent),
+        ..SourceFilter::default()
+    };
     let idle = |health| SourceFilter {
         health: Some(health),
         suspended: Some(false),

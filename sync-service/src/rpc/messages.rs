@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use prost_types::Timestamp as ProtoTimestamp;
 use proto::sync::v1 as pb;
 use service_kit::{clock::Timestamp, clock::duration_to_proto};
 
@@ -15,15 +14,10 @@ use crate::{
     ops::runs::{Issue, NamedRun},
 };
 
-pub(super) fn time(time: Timestamp) -> Option<ProtoTimestamp> {
-    Some(time.to_proto())
-}
-
 pub(super) fn source(source: &Source, now: Timestamp) -> pb::Source {
     let name = &source.spec.name;
     let Destination::LocalFolder(path) = &source.spec.destination;
-    let latest_run =
-        source.latest_run.as_ref().map(|run| format!("{name}/runs/{run}")).unwrap_or_default();
+    let latest_run = source.latest_run.as_ref().map(|run| format!("{name}/runs/{run}")).unwrap_or_default();
     pb::Source {
         name: name.to_string(),
         display_name: source.spec.display_name.clone(),
@@ -33,9 +27,9 @@ pub(super) fn source(source: &Source, now: Timestamp) -> pb::Source {
         interval: Some(duration_to_proto(source.spec.interval)),
         suspended: source.spec.suspended,
         state: source_state(source, now).into(),
-        next_run_time: time(source.next_run_time),
+        next_run_time: Some(source.next_run_time.to_proto()),
         latest_run,
-        create_time: time(source.create_time),
+        create_time: Some(source.create_time.to_proto()),
     }
 }
 
@@ -66,8 +60,8 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
         .into(),
         reason: run.reason.clone(),
         detail: run.detail.clone(),
-        create_time: time(run.create_time),
-        end_time: run.end_time.and_then(time),
+        create_time: Some(run.create_time.to_proto()),
+        end_time: run.end_time.map(Timestamp::to_proto),
         stats: Some(pb::RunStats {
             pages: counts.pages,
             items_listed: counts.items_listed,
@@ -114,11 +108,11 @@ pub(super) fn action(action: Action) -> Result<pb::Action, ActionTokenError> {
         Step::PutContent { size, hash, modified, e_tag } => pb::action::Kind::PutContent(pb::PutContent {
             size,
             quick_xor_hash: hash.unwrap_or_default(),
-            modified_time: modified.and_then(time),
+            modified_time: modified.map(Timestamp::to_proto),
             e_tag,
         }),
         Step::SetTimes { modified } => {
-            pb::action::Kind::SetTimes(pb::SetTimes { modified_time: time(modified) })
+            pb::action::Kind::SetTimes(pb::SetTimes { modified_time: Some(modified.to_proto()) })
         }
         Step::DeleteFile => pb::action::Kind::DeleteFile(pb::DeleteFile {}),
         Step::DeleteFolder => pb::action::Kind::DeleteFolder(pb::DeleteFolder {}),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service_kit::{resource_name::ResourceId, status::Violations, clock::duration_from_proto};
+use service_kit::{clock::duration_from_proto, resource_name::ResourceId, status::Violations};
 
 use crate::domain::names::{RunName, SourceName, TenantName};
 
@@ -36,7 +36,7 @@ pub(super) fn any_tenant(bad: &mut Violations, field: &str, text: &str) -> Optio
 /// Text for people.
 pub(super) fn display_name(bad: &mut Violations, field: &str, text: &str) {
     if text.chars().count() > MAX_DISPLAY_NAME {
-        bad.add(field, &format!("is longer than {MAX_DISPLAY_NAME} characters"));
+        bad.add(field, format!("is longer than {MAX_DISPLAY_NAME} characters"));
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn duration(
         Some(duration) if limits.contains(&duration) => duration,
         _ => {
             let (low, high) = (limits.start().as_secs(), limits.end().as_secs());
-            bad.add(field, &format!("must be between {low} and {high} seconds"));
+            bad.add(field, format!("must be between {low} and {high} seconds"));
             default
         }
     }

@@ -16,7 +16,10 @@ use crate::{
 /// Most outcomes in one report.
 const MAX_OUTCOMES: usize = 500;
 
-pub(super) async fn answer(ctx: &Ctx, request: pb::ReportOutcomesRequest) -> Answer<pb::ReportOutcomesResponse> {
+pub(super) async fn answer(
+    ctx: &Ctx,
+    request: pb::ReportOutcomesRequest,
+) -> Answer<pb::ReportOutcomesResponse> {
     let epoch = request.epoch;
     let (name, outcomes) = parse_request(request)?;
     report_outcomes::report_outcomes(ctx, &name, epoch, &outcomes).await.map_err(status)?;
@@ -27,7 +30,7 @@ fn parse_request(request: pb::ReportOutcomesRequest) -> Result<(RunName, Vec<Out
     let mut bad = Violations::new();
     let name = bad.check("run", RunName::parse(&request.run));
     if request.outcomes.len() > MAX_OUTCOMES {
-        bad.add("outcomes", &format!("holds more than {MAX_OUTCOMES}"));
+        bad.add("outcomes", format!("holds more than {MAX_OUTCOMES}"));
     }
     let mut outcomes = Vec::with_capacity(request.outcomes.len());
     for (index, outcome) in request.outcomes.into_iter().enumerate() {

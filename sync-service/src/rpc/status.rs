@@ -18,7 +18,9 @@ pub(super) fn status(error: OpError) -> Status {
         OpError::RunNotFound(_) => ApiError::new(Code::NotFound, "RUN_NOT_FOUND", message),
         OpError::LeaseLost(_) => ApiError::new(Code::Aborted, "LEASE_LOST", message),
         OpError::CursorMismatch(_) => ApiError::new(Code::FailedPrecondition, "CURSOR_MISMATCH", message),
-        OpError::ListingIncomplete(_) => ApiError::new(Code::FailedPrecondition, "LISTING_INCOMPLETE", message),
+        OpError::ListingIncomplete(_) => {
+            ApiError::new(Code::FailedPrecondition, "LISTING_INCOMPLETE", message)
+        }
         OpError::NoDeletionsHeld(_) => ApiError::new(Code::FailedPrecondition, "NO_DELETIONS_HELD", message),
         OpError::MoreDeletionsHeld { .. } => {
             ApiError::new(Code::FailedPrecondition, "MORE_DELETIONS_HELD", message)
@@ -29,6 +31,11 @@ pub(super) fn status(error: OpError) -> Status {
         OpError::Encode(error) => ApiError::internal(&error),
     };
     api.into()
+}
+
+/// The status of a call that waited when the service began to end.
+pub(super) fn shutting_down() -> Status {
+    ApiError::new(Code::Unavailable, "SHUTTING_DOWN", "the service is shutting down; try again").into()
 }
 
 /// How long a caller is to wait before it tries again when the database is away.

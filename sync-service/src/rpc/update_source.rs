@@ -44,7 +44,7 @@ fn parse_request(request: pb::UpdateSourceRequest) -> Result<(SourceName, Source
                     Some(parse::duration(&mut bad, "source.interval", given, limits, DEFAULT_INTERVAL));
             }
             "suspended" => change.suspended = Some(source.suspended),
-            other => bad.add("update_mask", &format!("{other} cannot change")),
+            other => bad.add("update_mask", format!("{other} cannot change")),
         }
     }
     bad.finish()?;

@@ -7,7 +7,7 @@ use proto::sync::v1 as pb;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use super::{Answer, Streamed, messages, parse, status::status};
+use super::{Answer, Streamed, messages, parse, status::{shutting_down, status}};
 use crate::{
     domain::names::RunName,
     ops::{
@@ -49,7 +49,7 @@ impl Watch {
         }
         loop {
             if self.shutdown.is_cancelled() {
-                return Err(Status::unavailable("the service is shutting down; watch again"));
+                return Err(shutting_down());
             }
             let run = match runs::get(&self.ctx, &self.name).await {
                 Err(OpError::RunNotFound(_)) if self.last.is_some() => return Ok(None),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Statement, sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Statement, sea_query::OnConflict,
 };
 use service_kit::clock::Timestamp;
 
@@ -184,7 +184,12 @@ pub async fn settle(
     let backend = conn.get_database_backend();
     if let Some(generation) = unseen_before {
         let unseen = format!("{gone} AND generation < $2");
-        conn.execute_raw(Statement::from_sql_and_values(backend, unseen, [source.0.into(), generation.into()])).await?;
+        conn.execute_raw(Statement::from_sql_and_values(
+            backend,
+            unseen,
+            [source.0.into(), generation.into()],
+        ))
+        .await?;
     }
     let below = format!(
         "{gone} AND parent_id IN (SELECT item_id FROM items WHERE source_key = $1 AND work <> {} \
@@ -258,10 +263,35 @@ pub async fn count_applied(conn: &impl Connection, source: SourceKey) -> Result<
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_pending(conn: &impl Connection, source: SourceKey, limit: u64) -> Result<Vec<Row>, StoreError> {
+pub async fn list_pending(
+    conn: &impl Connection,
+    source: SourceKey,
+    limit: u64,
+) -> Result<Vec<Row>, StoreError> {
     let rows = Entity::find()
         .filter(Column::SourceKey.eq(source.0))
         .filter(Column::Work.ne(codes::NO_WORK))
+        .order_by_asc(Column::ItemId)
+        .limit(limit)
+        .all(conn)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Lists items that failed in a run and still differ, by id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_failed(
+    conn: &impl Connection,
+    source: SourceKey,
+    run: RunKey,
+    limit: u64,
+) -> Result<Vec<Row>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::Work.ne(codes::NO_WORK))
+        .filter(Column::FailedRunKey.eq(run.0))
         .order_by_asc(Column::ItemId)
         .limit(limit)
         .all(conn)

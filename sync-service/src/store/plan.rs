@@ -12,17 +12,23 @@ use super::{
 };
 use crate::domain::source::{RunKey, SourceKey};
 
-/// What to look for.
+/// What to look for. Each looks at one kind of work only, so that the index on work gives the items in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Folders to rename or move.
     MoveFolders,
-    /// Folders to make and files to rename or move.
-    MakeFoldersAndMoveFiles,
-    /// Items that lie where another one belongs, and that must go elsewhere anyway.
-    Displace,
-    /// Contents to transfer and times to set.
+    /// Folders to make.
+    MakeFolders,
+    /// Files to rename or move.
+    MoveFiles,
+    /// Items to be moved that lie where another one belongs.
+    DisplaceMoved,
+    /// Items to be deleted that lie where another one belongs.
+    DisplaceDeleted,
+    /// Contents to transfer.
     Contents,
+    /// Modification times to set.
+    Times,
     /// Files to delete, and folders that hold nothing any more.
     Deletions,
 }
@@ -33,7 +39,7 @@ pub struct Ready {
     /// The item.
     pub row: Row,
     /// [`Step::Contents`]: the file of another item, gone from the drive, whose place it takes.
-    /// [`Step::Displace`]: the item that waits for this one's place.
+    /// [`Step::DisplaceMoved`] and [`Step::DisplaceDeleted`]: the item that waits for this one's place.
     pub other: Option<String>,
 }
 
@@ -64,69 +70,162 @@ pub async fn ready(
 
 /// `$1` is the source, `$2` the run, `$3` the id to go on behind. Codes are constants of ours, never input.
 fn sql(step: Step) -> String {
-    const NOT_FAILED: &str = "(i.failed_run_key IS NULL OR i.failed_run_key <> $2)";
+    // The item's folder is at the destination.
     let parent_applied = format!(
         "JOIN items p ON p.source_key = i.source_key AND p.item_id = i.parent_id AND p.applied_kind IN ({}, {})",
         codes::FOLDER,
         codes::ROOT
     );
-    let occupant = "o.source_key = i.source_key AND o.applied_parent_id = i.parent_id \
-                    AND o.applied_name = i.local_name AND o.item_id <> i.item_id";
-    // Two items that are to lie at the same place: the one with the lower id goes first, the other one waits.
-    let rival = format!(
-        "EXISTS (SELECT 1 FROM items d WHERE d.source_key = i.source_key AND d.parent_id = i.parent_id \
-         AND d.local_name = i.local_name AND d.item_id < i.item_id AND d.kind IS NOT NULL AND d.work <> {} \
-         AND (d.failed_run_key IS NULL OR d.failed_run_key <> $2))",
-        codes::NO_WORK
-    );
-    let open = format!("i.source_key = $1 AND i.work <> {} AND {NOT_FAILED} AND i.item_id > $3", codes::NO_WORK);
-    let page = format!("ORDER BY i.item_id LIMIT {PAGE}");
-    let free = format!("NOT EXISTS (SELECT 1 FROM items o WHERE {occupant}) AND NOT {rival}");
-    let deletable_file = format!("o.work = {} AND o.applied_kind = {} AND o.kind IS NULL", codes::DELETE, codes::FILE);
+    // Nothing else lies at the item's place, and no rival is to lie there.
+    let free = format!("NOT EXISTS (SELECT 1 FROM items o WHERE {OCCUPANT}) AND NOT {}", rival());
     match step {
         Step::MoveFolders => format!(
-            "SELECT i.*, NULL AS other_id FROM items i {parent_applied} \
-             WHERE {open} AND i.work = {} AND i.applied_kind = {} AND {free} {page}",
-            codes::MOVE,
-            codes::FOLDER
+            "SELECT i.*, NULL AS other_id FROM items i {parent_applied} WHERE {} AND i.applied_kind = {} AND {free} {}",
+            open(codes::MOVE),
+            codes::FOLDER,
+            page()
         ),
-        Step::MakeFoldersAndMoveFiles => format!(
-            "SELECT i.*, NULL AS other_id FROM items i {parent_applied} \
-             WHERE {open} AND (i.work = {} OR (i.work = {} AND i.applied_kind = {})) AND {free} {page}",
-            codes::MAKE_FOLDER,
-            codes::MOVE,
-            codes::FILE
+        Step::MakeFolders => format!(
+            "SELECT i.*, NULL AS other_id FROM items i {parent_applied} WHERE {} AND {free} {}",
+            open(codes::MAKE_FOLDER),
+            page()
         ),
+        Step::MoveFiles => format!(
+            "SELECT i.*, NULL AS other_id FROM items i {parent_applied} WHERE {} AND i.applied_kind = {} AND {free} {}",
+            open(codes::MOVE),
+            codes::FILE,
+            page()
+        ),
+        Step::DisplaceMoved => displace(codes::MOVE),
+        Step::DisplaceDeleted => displace(codes::DELETE),
+        // A file that is to go anyway may be replaced.
         Step::Contents => format!(
-            "SELECT i.*, o.item_id AS other_id FROM items i {parent_applied} \
-             LEFT JOIN items o ON {occupant} \
-             WHERE {open} AND i.work IN ({}, {}) AND (o.item_id IS NULL OR ({deletable_file})) AND NOT {rival} {page}",
-            codes::PUT_CONTENT,
-            codes::SET_TIMES
+            "SELECT i.*, o.item_id AS other_id FROM items i {parent_applied} LEFT JOIN items o ON {OCCUPANT} \
+             WHERE {} AND (o.item_id IS NULL OR (o.work = {} AND o.applied_kind = {} AND o.kind IS NULL)) \
+             AND NOT {} {}",
+            open(codes::PUT_CONTENT),
+            codes::DELETE,
+            codes::FILE,
+            rival(),
+            page()
         ),
-        // Here `i` is the item in the way and `o` the one that waits for the place.
-        Step::Displace => format!(
-            "SELECT i.*, MIN(o.item_id) AS other_id FROM items i \
-             JOIN items o ON o.source_key = i.source_key AND o.parent_id = i.applied_parent_id \
-             AND o.local_name = i.applied_name AND o.item_id <> i.item_id \
-             AND o.work <> {none} AND o.work IN ({make}, {mv}, {put}) \
+        Step::Times => {
+            format!("SELECT i.*, NULL AS other_id FROM items i WHERE {} {}", open(codes::SET_TIMES), page())
+        }
+        Step::Deletions => format!(
+            "SELECT i.*, NULL AS other_id FROM items i WHERE {} AND (i.applied_kind = {} \
+             OR NOT EXISTS (SELECT 1 FROM items c WHERE c.source_key = i.source_key \
+             AND c.applied_parent_id = i.item_id)) {}",
+            open(codes::DELETE),
+            codes::FILE,
+            page()
+        ),
+    }
+}
+
+/// What lies at the place of the item `i`.
+const OCCUPANT: &str = "o.source_key = i.source_key AND o.applied_parent_id = i.parent_id \
+                        AND o.applied_name = i.local_name AND o.item_id <> i.item_id";
+
+/// The items with this work that did not fail in this run. The comparison with no work lets the partial index be used.
+fn open(work: i16) -> String {
+    format!(
+        "i.source_key = $1 AND i.work = {work} AND i.work <> {} AND i.item_id > $3 \
+         AND (i.failed_run_key IS NULL OR i.failed_run_key <> $2)",
+        codes::NO_WORK
+    )
+}
+
+fn page() -> String {
+    format!("ORDER BY i.item_id LIMIT {PAGE}")
+}
+
+/// Two items that are to lie at the same place: the one with the lower id goes first, the other one waits. The ids are compared
+/// in a form that no index serves: few items share a place, and many have a lower id.
+fn rival() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM items d WHERE d.source_key = i.source_key AND d.parent_id = i.parent_id \
+         AND d.local_name = i.local_name AND NOT (d.item_id >= i.item_id) AND d.kind IS NOT NULL AND d.work <> {} \
+         AND (d.failed_run_key IS NULL OR d.failed_run_key <> $2))",
+        codes::NO_WORK
+    )
+}
+
+/// Items `i` that are in the way of others, `o`, which wait for their places.
+fn displace(work: i16) -> String {
+    format!(
+        "SELECT i.*, (SELECT o.item_id FROM items o WHERE {waiting} LIMIT 1) AS other_id FROM items i \
+         WHERE {open} AND EXISTS (SELECT 1 FROM items o WHERE {waiting}) {page}",
+        waiting = format_args!(
+            "o.source_key = i.source_key AND o.parent_id = i.applied_parent_id AND o.local_name = i.applied_name \
+             AND o.item_id <> i.item_id AND o.work IN ({make}, {mv}, {put}) \
              AND (o.failed_run_key IS NULL OR o.failed_run_key <> $2) \
-             WHERE {open} AND i.work IN ({mv}, {delete}) \
-             AND NOT (o.work = {put} AND i.work = {delete} AND i.applied_kind = {file} AND i.kind IS NULL) \
-             GROUP BY i.source_key, i.item_id {page}",
-            none = codes::NO_WORK,
+             AND NOT (o.work = {put} AND i.work = {delete} AND i.applied_kind = {file} AND i.kind IS NULL)",
             make = codes::MAKE_FOLDER,
             mv = codes::MOVE,
             put = codes::PUT_CONTENT,
             delete = codes::DELETE,
             file = codes::FILE
         ),
-        Step::Deletions => format!(
-            "SELECT i.*, NULL AS other_id FROM items i WHERE {open} AND i.work = {} AND (i.applied_kind = {} \
-             OR NOT EXISTS (SELECT 1 FROM items c WHERE c.source_key = i.source_key \
-             AND c.applied_parent_id = i.item_id)) {page}",
-            codes::DELETE,
-            codes::FILE
-        ),
+        open = open(work),
+        page = page()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{Database, DatabaseConnection, DbBackend};
+
+    use super::*;
+
+    async fn database() -> DatabaseConnection {
+        let database = Database::connect("sqlite::memory:").await.unwrap();
+        migrations::ensure(&database, migrations::Schema::Sync, migrations::Policy::MigrateEmbedded)
+            .await
+            .unwrap();
+        database
+    }
+
+    async fn query_plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
+        let values = [1_i64.into(), 1_i64.into(), "".into()];
+        let statement =
+            Statement::from_sql_and_values(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"), values);
+        let rows = database.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect()
+    }
+
+    /// The cost of a step follows what changed: a scan, a sort, or a search by id range alone would make it quadratic.
+    #[tokio::test]
+    async fn every_step_walks_the_index_on_work_and_looks_up_the_rest() {
+        let database = database().await;
+        let steps = [
+            Step::MoveFolders,
+            Step::MakeFolders,
+            Step::MoveFiles,
+            Step::DisplaceMoved,
+            Step::DisplaceDeleted,
+            Step::Contents,
+            Step::Times,
+            Step::Deletions,
+        ];
+        for step in steps {
+            let plan = query_plan(&database, &sql(step)).await;
+            assert!(
+                plan.iter()
+                    .any(|line| line
+                        .starts_with("SEARCH i USING INDEX items_by_work (source_key=? AND work=?")),
+                "{step:?}: {plan:#?}"
+            );
+            for line in plan.iter().filter(|line| line.starts_with("SEARCH") && !line.starts_with("SEARCH i"))
+            {
+                let by_place = line
+                    .contains("items_by_desired_place (source_key=? AND parent_id=? AND local_name=?)")
+                    || line.contains("items_by_applied_place (source_key=? AND applied_parent_id=?");
+                let by_id = line.contains("(source_key=? AND item_id=?)");
+                assert!(by_place || by_id, "{step:?}: {line}");
+            }
+            let costly = |line: &&String| line.starts_with("SCAN") || line.contains("TEMP B-TREE");
+            assert_eq!(plan.iter().find(costly), None, "{step:?}");
+        }
     }
 }

@@ -2,13 +2,17 @@
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    sea_query::SelectStatement,
 };
-use service_kit::{resource_name::ResourceId, clock::Timestamp};
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     Connection, StoreError, codes,
-    entity::run::{ActiveModel, Column, Entity, Model},
+    entity::{
+        run::{ActiveModel, Column, Entity, Model},
+        source,
+    },
 };
 use crate::domain::{
     outcome::Done,
@@ -19,8 +23,10 @@ use crate::domain::{
 /// Which runs a list is to hold.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
-    /// Only those of these sources; `None` means any.
-    pub sources: Option<Vec<SourceKey>>,
+    /// Only those of this tenant's sources.
+    pub tenant: Option<ResourceId>,
+    /// Only those of sources with this id.
+    pub source: Option<ResourceId>,
     /// Only those in this state.
     pub state: Option<RunState>,
 }
@@ -63,7 +69,11 @@ pub async fn by_key(conn: &impl Connection, key: RunKey) -> Result<Option<Run>, 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn by_id(conn: &impl Connection, source: SourceKey, id: &ResourceId) -> Result<Option<Run>, StoreError> {
+pub async fn by_id(
+    conn: &impl Connection,
+    source: SourceKey,
+    id: &ResourceId,
+) -> Result<Option<Run>, StoreError> {
     Entity::find()
         .filter(Column::SourceKey.eq(source.0))
         .filter(Column::RunId.eq(id.as_str()))
@@ -84,8 +94,8 @@ pub async fn list(
     limit: u64,
 ) -> Result<Vec<Run>, StoreError> {
     let mut query = Entity::find().order_by_desc(Column::RunKey).limit(limit);
-    if let Some(sources) = &filter.sources {
-        query = query.filter(Column::SourceKey.is_in(sources.iter().map(|key| key.0)));
+    if filter.tenant.is_some() || filter.source.is_some() {
+        query = query.filter(Column::SourceKey.in_subquery(sources_of(filter)));
     }
     if let Some(state) = filter.state {
         query = query.filter(Column::State.eq(codes::run_state_code(state)));
@@ -94,6 +104,17 @@ pub async fn list(
         query = query.filter(Column::RunKey.lt(before.0));
     }
     query.all(conn).await?.into_iter().map(read).collect()
+}
+
+fn sources_of(filter: &RunFilter) -> SelectStatement {
+    let mut sources = source::Entity::find().select_only().column(source::Column::SourceKey);
+    if let Some(tenant) = &filter.tenant {
+        sources = sources.filter(source::Column::TenantId.eq(tenant.as_str()));
+    }
+    if let Some(id) = &filter.source {
+        sources = sources.filter(source::Column::SourceId.eq(id.as_str()));
+    }
+    sources.into_query()
 }
 
 /// Writes everything of a run that can change. The caller holds the lock of the run's source.
@@ -158,7 +179,7 @@ pub async fn prune(conn: &impl Connection, source: SourceKey, keep: u64) -> Resu
 }
 
 fn read(row: Model) -> Result<Run, StoreError> {
-    let id = ResourceId::parse(&row.run_id).map_err(|_| codes::impossible("runs", "run_id", &row.run_id))?;
+    let id = ResourceId::parse(&row.run_id).or(Err(codes::impossible("runs", "run_id", &row.run_id)))?;
     Ok(Run {
         key: RunKey(row.run_key),
         source: SourceKey(row.source_key),

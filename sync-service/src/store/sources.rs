@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
     sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType},
 };
-use service_kit::{resource_name::ResourceId, clock::Timestamp};
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     Connection, StoreError, codes,
@@ -16,7 +16,6 @@ use super::{
 };
 use crate::domain::{
     cursor::Cursor,
-
     names::{ConnectionName, SourceName},
     source::{Destination, Health, Lease, NewSource, RunKey, Source, SourceKey},
 };
@@ -147,7 +146,8 @@ pub async fn list(
         query = query.filter(Column::State.eq(codes::health_code(health)));
     }
     if let Some((leased, now)) = filter.leased {
-        let held = Expr::col(Column::LeaseExpireTime).is_not_null().and(Column::LeaseExpireTime.gt(now.as_millis()));
+        let held =
+            Expr::col(Column::LeaseExpireTime).is_not_null().and(Column::LeaseExpireTime.gt(now.as_millis()));
         query = query.filter(if leased { held } else { held.not() });
     }
     if let Some((tenant, source)) = after {
@@ -231,11 +231,14 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn read(row: Model) -> Result<Source, StoreError> {
-    let odd = |column: &str, value: &str| codes::impossible("sources", column, value);
-    let tenant = ResourceId::parse(&row.tenant_id).map_err(|_| odd("tenant_id", &row.tenant_id))?;
-    let source = ResourceId::parse(&row.source_id).map_err(|_| odd("source_id", &row.source_id))?;
-    let connection = ConnectionName::parse(&row.connection).map_err(|_| odd("connection", &row.connection))?;
-    let drive = DrivePath::parse(&row.drive).map_err(|_| odd("drive", &row.drive))?;
+    fn odd<T>(column: &str, value: &str) -> Result<T, StoreError> {
+        Err(codes::impossible("sources", column, value))
+    }
+    let tenant = ResourceId::parse(&row.tenant_id).or_else(|_| odd("tenant_id", &row.tenant_id))?;
+    let source = ResourceId::parse(&row.source_id).or_else(|_| odd("source_id", &row.source_id))?;
+    let connection =
+        ConnectionName::parse(&row.connection).or_else(|_| odd("connection", &row.connection))?;
+    let drive = DrivePath::parse(&row.drive).or_else(|_| odd("drive", &row.drive))?;
     let destination = match row.destination_kind {
         codes::LOCAL_FOLDER => Destination::LocalFolder(row.destination_path.into()),
         other => return Err(codes::impossible("sources", "destination_kind", other)),
@@ -248,7 +251,7 @@ fn read(row: Model) -> Result<Source, StoreError> {
     };
     let latest_run = row
         .latest_run_id
-        .map(|id| ResourceId::parse(&id).map_err(|_| odd("latest_run_id", &id)))
+        .map(|id| ResourceId::parse(&id).or_else(|_| odd("latest_run_id", &id)))
         .transpose()?;
     Ok(Source {
         key: SourceKey(row.source_key),

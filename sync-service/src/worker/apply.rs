@@ -16,7 +16,7 @@ use super::{
     heartbeat::Spent,
     links::Links,
     run::Stop,
-    service::SyncService,
+    service::{SyncService, passes},
     transfer::Transfers,
 };
 use crate::destination::Destination;
@@ -50,8 +50,14 @@ impl Applier {
     pub(super) async fn apply(self) -> Result<(), WorkerError> {
         let transfers = Transfers::new(self.graph, self.tokens, self.drive, self.links, self.spent);
         let executor = Arc::new(Executor::new(Arc::clone(&self.destination), transfers));
-        let mut reporter =
-            Reporter { service: &self.service, destination: self.destination, run: &self.run, epoch: self.epoch, outcomes: Vec::new(), due: None };
+        let mut reporter = Reporter {
+            service: &self.service,
+            destination: self.destination,
+            run: &self.run,
+            epoch: self.epoch,
+            outcomes: Vec::new(),
+            due: None,
+        };
         let mut broken = 0;
         loop {
             let request = pb::ListActionsRequest { run: self.run.clone(), epoch: self.epoch };
@@ -60,12 +66,12 @@ impl Applier {
                 Wave { executor: &executor, limit: self.transfers, stop: &self.stop, tasks: JoinSet::new() };
             let result = wave.run(pages, &mut reporter).await;
             // Also when the wave failed: what is done and durable need not be done again.
-            let reported = reporter.flush().await;
-            match (result, reported) {
+            let flushed = reporter.flush().await;
+            match (result, flushed) {
                 (Ok(0), Ok(())) => return Ok(()),
                 (Ok(_), Ok(())) => broken = 0,
                 (Err(WorkerError::Service(status)), Ok(()))
-                    if status.code() == tonic::Code::Unavailable && broken < MAX_BROKEN_STREAMS =>
+                    if passes(&status) && broken < MAX_BROKEN_STREAMS =>
                 {
                     broken += 1;
                 }
@@ -119,7 +125,7 @@ impl Wave<'_> {
                     None => listed_all = true,
                 },
                 Some(done) = self.tasks.join_next() => {
-                    let outcome = done.map_err(|_| WorkerError::Protocol("a transfer panicked"))??;
+                    let outcome = done.map_err(WorkerError::Task)??;
                     reporter.add(outcome).await?;
                 }
                 () = sleep_until(due), if reporter.due.is_some() => reporter.flush().await?,

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 
 use crate::{
     destination::DestinationError,
-    domain::run::{FinishState, RunState},
+    domain::run::{FinishState, RunState, WORKER_STOPPED},
 };
 
 /// Why a worker's work stopped early.
@@ -38,6 +38,9 @@ pub enum WorkerError {
     /// The provider refused a fresh enumeration again and again.
     #[error("the provider asks for a fresh listing again and again")]
     ResyncAgain,
+    /// A transfer did not end as it should.
+    #[error("a transfer broke off")]
+    Task(#[from] tokio::task::JoinError),
     /// The service said something that it never should.
     #[error("sync-service broke the contract: {0}")]
     Protocol(&'static str),
@@ -66,6 +69,7 @@ impl WorkerError {
             | Self::Service(_)
             | Self::FeedCircle
             | Self::ResyncAgain
+            | Self::Task(_)
             | Self::Protocol(_) => FinishState::Failed,
         }
     }
@@ -75,7 +79,7 @@ impl WorkerError {
         match self {
             Self::LeaseLost => "LEASE_LOST".to_owned(),
             Self::Cancelled => "CANCELLED".to_owned(),
-            Self::ShuttingDown => "WORKER_STOPPED".to_owned(),
+            Self::ShuttingDown => WORKER_STOPPED.to_owned(),
             Self::Graph(error) => error.reason().to_owned(),
             Self::Destination(error) => error.reason().to_owned(),
             Self::Service(status) => {
@@ -83,6 +87,7 @@ impl WorkerError {
             }
             Self::FeedCircle => "FEED_CIRCLE".to_owned(),
             Self::ResyncAgain => "RESYNC_AGAIN".to_owned(),
+            Self::Task(_) => "INTERNAL".to_owned(),
             Self::Protocol(_) => "PROTOCOL".to_owned(),
         }
     }
@@ -102,6 +107,7 @@ impl WorkerError {
             | Self::Destination(_)
             | Self::FeedCircle
             | Self::ResyncAgain
+            | Self::Task(_)
             | Self::Protocol(_) => None,
         }
     }
@@ -109,14 +115,7 @@ impl WorkerError {
     /// The exit code of a command that ended with this error.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Service(status) => match status.code() {
-                Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded => {
-                    Exit::TryAgain
-                }
-                Code::FailedPrecondition | Code::PermissionDenied | Code::Unauthenticated => Exit::NeedsPerson,
-                Code::InvalidArgument | Code::NotFound => Exit::Configuration,
-                _ => Exit::Failure,
-            },
+            Self::Service(status) => exit_of(status.code()),
             _ if self.needs_person() => Exit::NeedsPerson,
             Self::LeaseLost
             | Self::Cancelled
@@ -125,7 +124,7 @@ impl WorkerError {
             | Self::Destination(_)
             | Self::FeedCircle
             | Self::ResyncAgain => Exit::TryAgain,
-            Self::Protocol(_) => Exit::Failure,
+            Self::Task(_) | Self::Protocol(_) => Exit::Failure,
         }
     }
 
@@ -139,8 +138,21 @@ impl WorkerError {
             | Self::Service(_)
             | Self::FeedCircle
             | Self::ResyncAgain
+            | Self::Task(_)
             | Self::Protocol(_) => false,
         }
+    }
+}
+
+fn exit_of(code: Code) -> Exit {
+    if matches!(code, Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded) {
+        Exit::TryAgain
+    } else if matches!(code, Code::FailedPrecondition | Code::PermissionDenied | Code::Unauthenticated) {
+        Exit::NeedsPerson
+    } else if matches!(code, Code::InvalidArgument | Code::NotFound) {
+        Exit::Configuration
+    } else {
+        Exit::Failure
     }
 }
 

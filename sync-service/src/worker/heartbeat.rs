@@ -11,7 +11,7 @@ use std::{
 use graph_client::GraphClient;
 use proto::sync::v1 as pb;
 use service_kit::clock::duration_from_proto;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{WorkerError, service::SyncService};
@@ -19,8 +19,9 @@ use super::{WorkerError, service::SyncService};
 /// How often progress is handed in, so that people see it move. A lease lives far longer.
 const RHYTHM: Duration = Duration::from_secs(1);
 
-/// Without progress, a lease is renewed this many times in its life.
-const RENEWALS_PER_LIFE: u32 = 3;
+/// Without progress, a lease is renewed this often; also the longest time until a run without progress hears that it is
+/// cancelled.
+const QUIET_RHYTHM: Duration = Duration::from_secs(5);
 
 /// What a run has spent since its lease was taken.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ pub(super) async fn keep(
     loop {
         tokio::time::sleep(RHYTHM).await;
         let now = (spent.graph_requests(), spent.bytes_received());
-        if now == told && renewed.elapsed() < ttl / RENEWALS_PER_LIFE {
+        if now == told && renewed.elapsed() < QUIET_RHYTHM {
             continue;
         }
         let request = pb::RenewLeaseRequest {
@@ -73,7 +74,11 @@ pub(super) async fn keep(
             bytes_received: now.1,
         };
         let asked = Instant::now();
-        match service.renew(request).await {
+        // Not waited for beyond the lease's life: by then another worker may have the run.
+        let Ok(answer) = timeout_at(renewed + ttl, service.renew(request)).await else {
+            return WorkerError::LeaseLost;
+        };
+        match answer {
             Ok(response) => {
                 (renewed, told) = (asked, now);
                 if response.stop {

@@ -5,7 +5,9 @@ use std::{
     hash::BuildHasher as _,
 };
 
-use graph_client::{DeltaPage, DriveItem, DrivePath, GraphClient, GraphError, ItemKind, PageLink, TokenSource};
+use graph_client::{
+    DeltaPage, DriveItem, DrivePath, GraphClient, GraphError, ItemKind, PageLink, TokenSource,
+};
 use proto::sync::v1 as pb;
 use service_kit::clock::Timestamp;
 

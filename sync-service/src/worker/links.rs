@@ -1,9 +1,6 @@
 //! Download links that came with the pages of this run: in memory only, for a while only.
 
-use std::{
-    collections::HashMap,
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use graph_client::DownloadLink;
 use tokio::time::Instant;
@@ -12,7 +9,7 @@ use tokio::time::Instant;
 const MAX_LINKS: usize = 50_000;
 
 /// Links older than this are not tried: the provider's live about an hour.
-const MAX_AGE: Duration = Duration::from_secs(40 * 60);
+const MAX_AGE: Duration = Duration::from_mins(40);
 
 /// The links by item id.
 #[derive(Default)]

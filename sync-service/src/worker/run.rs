@@ -70,8 +70,7 @@ pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
 
 async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
     let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
-    let drive =
-        DrivePath::parse(&source.drive).map_err(|_| WorkerError::Protocol("a source without a drive"))?;
+    let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     // Before anything is listed: a run that cannot write its destination is to say so at once.
     let destination = open_destination(source, lease.destination_expected).await?;
     let tokens: Arc<dyn graph_client::TokenSource> =
@@ -98,7 +97,10 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     applier.apply().await
 }
 
-async fn open_destination(source: &pb::Source, filled_before: bool) -> Result<Arc<dyn Destination>, WorkerError> {
+async fn open_destination(
+    source: &pb::Source,
+    filled_before: bool,
+) -> Result<Arc<dyn Destination>, WorkerError> {
     let Some(pb::source::Destination::LocalFolder(folder)) = &source.destination else {
         return Err(WorkerError::Protocol("a source without a destination that this version knows"));
     };
@@ -113,7 +115,8 @@ async fn open_destination(source: &pb::Source, filled_before: bool) -> Result<Ar
 
 async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option<WorkerError>) -> RunEnd {
     let finish = error.as_ref().map_or(FinishState::Completed, WorkerError::finish_state);
-    let mut end = RunEnd { run: lease.run.clone(), state: RunState::Failed, items_left: 0, deletions_held: 0, error };
+    let mut end =
+        RunEnd { run: lease.run.clone(), state: RunState::Failed, items_left: 0, deletions_held: 0, error };
     if matches!(end.error, Some(WorkerError::LeaseLost)) {
         // Whoever has the run now finishes it.
         return end;

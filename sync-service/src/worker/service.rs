@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use proto::sync::v1::{self as pb, worker_service_client::WorkerServiceClient};
-use service_kit::clock::duration_to_proto;
+use service_kit::{clock::duration_to_proto, status::status_reason};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
@@ -23,6 +23,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How often a call is tried: about as long as a lease lives.
 const MAX_TRIES: u32 = 15;
 
+/// How often the end of a run is told, also by a worker that is to end itself.
+const MAX_FINISH_TRIES: u32 = 5;
+
 /// Longest time one call may take, besides the wait that it asks for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -38,7 +41,8 @@ pub(super) struct SyncService {
 
 impl SyncService {
     pub(super) fn new(endpoint: &Endpoint, stop: CancellationToken) -> Self {
-        let client = WorkerServiceClient::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let client =
+            WorkerServiceClient::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         Self { client, stop }
     }
 
@@ -60,7 +64,10 @@ impl SyncService {
         Ok(self.retried(call).await?.lease)
     }
 
-    pub(super) async fn renew(&self, request: pb::RenewLeaseRequest) -> Result<pb::RenewLeaseResponse, WorkerError> {
+    pub(super) async fn renew(
+        &self,
+        request: pb::RenewLeaseRequest,
+    ) -> Result<pb::RenewLeaseResponse, WorkerError> {
         // Tried by the heartbeat's own rhythm, not here.
         let mut client = self.client.clone();
         Ok(client.renew_lease(timed(request, CALL_TIMEOUT)).await?.into_inner())
@@ -98,37 +105,71 @@ impl SyncService {
         self.retried(call).await.map(|_| ())
     }
 
-    pub(super) async fn finish(&self, request: pb::FinishRunRequest) -> Result<pb::FinishRunResponse, WorkerError> {
+    pub(super) async fn finish(
+        &self,
+        request: pb::FinishRunRequest,
+    ) -> Result<pb::FinishRunResponse, WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.finish_run(request).await }
+        };
         // Also while the worker is told to stop: a lease that is given back need not run out.
-        let mut client = self.client.clone();
-        Ok(client.finish_run(timed(request, CALL_TIMEOUT)).await?.into_inner())
+        tried(call, MAX_FINISH_TRIES).await
     }
 
-    /// Tries a call again while the service is away. Every call that goes through here may be done twice.
+    /// Tries a call again while the service is away, until the worker is to stop.
     async fn retried<T, F>(&self, call: impl Fn() -> F) -> Result<T, WorkerError>
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
-        let mut pause = FIRST_PAUSE;
-        let mut tries = 1;
-        loop {
-            let status = match call().await {
-                Ok(response) => return Ok(response.into_inner()),
-                Err(status) => status,
-            };
-            let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
-            if !passing || tries == MAX_TRIES {
-                return Err(status.into());
-            }
-            tracing::debug!(code = ?status.code(), tries, "sync-service is away; trying again");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.cancelled() => return Err(WorkerError::ShuttingDown),
-            }
-            pause = (pause * 2).min(MAX_PAUSE);
-            tries += 1;
+        let stopped = self.stop.clone();
+        // A call that is under way when the worker is told to stop still gets its answer; only the waiting ends.
+        let first = match call().await {
+            Ok(response) => return Ok(response.into_inner()),
+            Err(status) if passes(&status) => status,
+            Err(status) => return Err(status.into()),
+        };
+        tracing::debug!(code = ?first.code(), "sync-service is away; trying again");
+        tokio::select! {
+            result = async {
+                tokio::time::sleep(FIRST_PAUSE).await;
+                tried(call, MAX_TRIES).await
+            } => result,
+            () = stopped.cancelled() => Err(WorkerError::ShuttingDown),
         }
     }
+}
+
+/// Tries a call up to so many times while the service is away. Every call that goes through here may be done twice.
+async fn tried<T, F>(call: impl Fn() -> F, max_tries: u32) -> Result<T, WorkerError>
+where
+    F: Future<Output = Result<tonic::Response<T>, Status>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut tries = 1;
+    loop {
+        let status = match call().await {
+            Ok(response) => return Ok(response.into_inner()),
+            Err(status) => status,
+        };
+        if !passes(&status) || tries == max_tries {
+            return Err(status.into());
+        }
+        tracing::debug!(code = ?status.code(), tries, "sync-service is away; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+        tries += 1;
+    }
+}
+
+/// Whether a call may go well when it is tried again.
+pub(super) fn passes(status: &Status) -> bool {
+    let code = status.code();
+    if matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded) {
+        return true;
+    }
+    // What the service itself answers names a reason; without one, the connection broke under the call.
+    matches!(code, Code::Unknown | Code::Internal | Code::Cancelled) && status_reason(status).is_none()
 }
 
 fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {

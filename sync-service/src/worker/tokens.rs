@@ -16,10 +16,10 @@ use tonic::{
 };
 
 /// A token is asked for anew when it has less than this left.
-const MIN_TTL: Duration = Duration::from_secs(120);
+const MIN_TTL: Duration = Duration::from_mins(2);
 
 /// Longest time a call may take: a refresh at the provider included.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often a call is tried while the service is away.
 const MAX_TRIES: u32 = 5;

@@ -72,8 +72,8 @@ struct Fetched {
 /// Extensions of files whose listed size and hash are not those of what the provider sends: it promotes properties and labels into
 /// documents, and converts some images (reported in onedrive-api-docs#935, #1068, #1532, #1723 and rclone#6701).
 const REWRITTEN: [&str; 22] = [
-    "doc", "docx", "docm", "dot", "dotx", "dotm", "xls", "xlsx", "xlsm", "xlsb", "ppt", "pptx", "pptm", "pdf",
-    "htm", "html", "aspx", "heic", "heif", "jpg", "jpeg", "one",
+    "doc", "docx", "docm", "dot", "dotx", "dotm", "xls", "xlsx", "xlsm", "xlsb", "ppt", "pptx", "pptm",
+    "pdf", "htm", "html", "aspx", "heic", "heif", "jpg", "jpeg", "one",
 ];
 
 fn is_rewritten(path: &[String]) -> bool {
@@ -123,7 +123,9 @@ impl Transfers {
             };
             let fetched = match self.fetch(destination, &fresh).await {
                 Ok(fetched) => fetched,
-                Err(TransferError::Graph(error)) if error.is_link_expired() || error.retry() != Retry::Never => {
+                Err(TransferError::Graph(error))
+                    if error.is_link_expired() || error.retry() != Retry::Never =>
+                {
                     failure = error.into();
                     continue;
                 }
@@ -142,7 +144,11 @@ impl Transfers {
     }
 
     /// A link for the very version that was listed.
-    async fn fresh_link(&self, item_id: &str, expected: &pb::PutContent) -> Result<DownloadLink, TransferError> {
+    async fn fresh_link(
+        &self,
+        item_id: &str,
+        expected: &pb::PutContent,
+    ) -> Result<DownloadLink, TransferError> {
         let item = self.graph.item(self.tokens.as_ref(), &self.drive, item_id).await?;
         if item.malware {
             return Err(GraphError::Malware.into());
@@ -154,7 +160,11 @@ impl Transfers {
         item.download_link.ok_or_else(|| GraphError::LinkExpired.into())
     }
 
-    async fn fetch(&self, destination: &dyn Destination, link: &DownloadLink) -> Result<Fetched, TransferError> {
+    async fn fetch(
+        &self,
+        destination: &dyn Destination,
+        link: &DownloadLink,
+    ) -> Result<Fetched, TransferError> {
         let mut download = self.graph.download(link, ByteSpan::Whole).await?;
         let whole = download.content_length().is_some();
         let mut file = destination.begin_file().await?;

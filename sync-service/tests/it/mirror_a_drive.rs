@@ -54,7 +54,11 @@ async fn two_files_that_swap_names_are_renamed_only() {
     world.run_to_equality().await;
     world.drive.apply(&Change::SwapNames { left: "/a".into(), right: "/b".into() }).unwrap();
     let stats = world.run_to_equality().await.stats.unwrap();
-    assert_eq!((stats.items_moved, stats.files_transferred), (3, 0), "one of them by way of the staging folder");
+    assert_eq!(
+        (stats.items_moved, stats.files_transferred),
+        (3, 0),
+        "one of them by way of the staging folder"
+    );
     world.end().await;
 }
 

@@ -10,7 +10,9 @@ use std::{
 
 use graph_client::GraphConfig;
 use proto::{
-    sync::v1::{self as pb, run_service_client::RunServiceClient, source_service_client::SourceServiceClient},
+    sync::v1::{
+        self as pb, run_service_client::RunServiceClient, source_service_client::SourceServiceClient,
+    },
     token::v1 as token_pb,
 };
 use service_kit::{
@@ -155,7 +157,8 @@ impl World {
 
     async fn connect(&self) {
         let scopes = "Files.Read.All User.Read offline_access openid profile";
-        let token = self.sim.issue_refresh_token(simulator::PUBLIC_CLIENT_ID, scopes, simulator::FIRST_USER).unwrap();
+        let token =
+            self.sim.issue_refresh_token(simulator::PUBLIC_CLIENT_ID, scopes, simulator::FIRST_USER).unwrap();
         let channel = Self::endpoint(self.token_address).connect().await.unwrap();
         let mut client = token_pb::connection_service_client::ConnectionServiceClient::new(channel);
         let request = token_pb::CreateConnectionRequest {

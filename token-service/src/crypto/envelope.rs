@@ -186,8 +186,12 @@ fn cipher(key: &Key) -> Option<Aes256Gcm> {
 mod tests {
     use super::*;
 
-    const PLACE: Place<'static> =
-        Place { table: "connections", column: "refresh_token", row: "tenants/a/connections/b", generation: 7 };
+    const PLACE: Place<'static> = Place {
+        table: "connections",
+        column: "refresh_token",
+        row: "tenants/a/connections/b",
+        generation: 7,
+    };
 
     fn key() -> Key {
         Key::from_slice(&[3; KEY_BYTES]).unwrap()
@@ -252,7 +256,10 @@ mod tests {
             }
             let mut broken = sealed.clone();
             broken[at] ^= 1;
-            assert!(matches!(open(&key(), &PLACE, &Sealed::from_bytes(broken)), Err(CryptoError::Open)), "{at}");
+            assert!(
+                matches!(open(&key(), &PLACE, &Sealed::from_bytes(broken)), Err(CryptoError::Open)),
+                "{at}"
+            );
             let cut = Sealed::from_bytes(sealed[..at].to_vec());
             assert!(matches!(open(&key(), &PLACE, &cut), Err(CryptoError::Open)), "cut at {at}");
         }

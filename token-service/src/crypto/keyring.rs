@@ -146,7 +146,8 @@ impl FileKeyring {
             })?;
             let bytes = STANDARD.decode(encoded.0.as_bytes()).map(Zeroizing::new);
             let key = bytes.ok().and_then(|bytes| envelope::Key::from_slice(&bytes));
-            let key = key.ok_or_else(|| format!("key {id} is not the base64 of {} bytes", envelope::KEY_BYTES))?;
+            let key =
+                key.ok_or_else(|| format!("key {id} is not the base64 of {} bytes", envelope::KEY_BYTES))?;
             keys.insert(id, key);
         }
         let primary = KeyId::parse(&file.primary)

@@ -61,7 +61,11 @@ pub fn decide(now: Timestamp, held: Option<Held>, wish: &Wish) -> Decision {
         return Decision::Refresh;
     }
     let lifetime = held.expire_time.duration_since(held.obtain_time);
-    if remaining >= least_remaining(lifetime, wish.min_ttl) { Decision::Serve } else { Decision::RefreshOrServe }
+    if remaining >= least_remaining(lifetime, wish.min_ttl) {
+        Decision::Serve
+    } else {
+        Decision::RefreshOrServe
+    }
 }
 
 /// Where the provider's tokens do not live as long as the caller wants, half their life must do: otherwise every request would

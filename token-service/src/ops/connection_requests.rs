@@ -7,7 +7,10 @@ use crate::{
 };
 
 /// Reads a connection, with the health of the app behind it.
-pub async fn get_connection(context: &Context, name: &ConnectionName) -> Result<(Connection, AppHealth), OpError> {
+pub async fn get_connection(
+    context: &Context,
+    name: &ConnectionName,
+) -> Result<(Connection, AppHealth), OpError> {
     let connection = find_connection(context, name).await?.connection;
     let health = app_health_of(context, &connection);
     Ok((connection, health))
@@ -52,6 +55,7 @@ pub async fn delete_connection(context: &Context, name: &ConnectionName) -> Resu
 
 /// Health of the app behind a connection; unknown for one that this service is not.
 pub(super) fn app_health_of(context: &Context, connection: &Connection) -> AppHealth {
-    let is_ours = connection.client_id == context.provider.client_id() && connection.provider == context.provider.id();
+    let is_ours =
+        connection.client_id == context.provider.client_id() && connection.provider == context.provider.id();
     if is_ours { context.app_health.current() } else { AppHealth::Unknown }
 }

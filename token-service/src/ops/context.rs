@@ -88,6 +88,6 @@ impl Context {
             // Nobody may be waiting any more.
             drop(sender.send(work.await));
         });
-        receiver.await.unwrap_or(Err(OpError::Busy))
+        receiver.await.unwrap_or(Err(OpError::ShuttingDown))
     }
 }

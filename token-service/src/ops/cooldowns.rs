@@ -53,7 +53,8 @@ impl Cooldowns {
 
     /// As [`standing_failure`](Self::standing_failure), but only where the provider itself asked to wait.
     pub(super) fn standing_throttle(&self, connection: &ConnectionName, now: Timestamp) -> Option<OpError> {
-        self.standing_failure(connection, now).filter(|error| matches!(error, OpError::ProviderThrottled { .. }))
+        self.standing_failure(connection, now)
+            .filter(|error| matches!(error, OpError::ProviderThrottled { .. }))
     }
 
     /// Remembers a failure and gives it with the time to wait.
@@ -66,7 +67,9 @@ impl Cooldowns {
     ) -> OpError {
         let failures = self.0.get(connection).map_or(0, |cooldown| cooldown.failures);
         let wait = match reason {
-            Reason::Unavailable => FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(MAX_WAIT),
+            Reason::Unavailable => {
+                FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(MAX_WAIT)
+            }
             Reason::Throttled(wait) => wait,
             Reason::Misconfigured => APP_WAIT,
         };
@@ -104,7 +107,8 @@ mod tests {
     }
 
     fn wait_of(error: &OpError) -> Duration {
-        let (OpError::ProviderUnavailable { retry_after, .. } | OpError::ProviderThrottled { retry_after, .. }) = error
+        let (OpError::ProviderUnavailable { retry_after, .. }
+        | OpError::ProviderThrottled { retry_after, .. }) = error
         else {
             panic!("{error}");
         };

@@ -55,16 +55,18 @@ async fn import(context: &Context, request: ImportRequest) -> Result<Connection,
     }
     let are_callers_scopes = !request.scopes.is_empty();
     let scopes = if are_callers_scopes { request.scopes } else { context.default_scopes.clone() };
-    let mut grant = context.provider.refresh(&request.refresh_token, &scopes, None).await.map_err(|error| {
-        if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
-            context.app_health.record_refused(cause);
-        }
-        import_error(error, are_callers_scopes)
-    })?;
+    let time = context.now();
+    let mut grant =
+        context.provider.refresh(&request.refresh_token, &scopes, None).await.map_err(|error| {
+            if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
+                context.app_health.record_refused(cause);
+            }
+            import_error(error, are_callers_scopes)
+        })?;
     context.app_health.record_accepted();
     let refresh_token = grant.refresh_token.take().unwrap_or(request.refresh_token);
     let parts = NewConnection { name: &name, display_name: &request.display_name, scopes: &scopes };
-    let sign_in = SignIn { refresh_token, grant };
+    let sign_in = SignIn { refresh_token, grant, time };
     let (stored, token) = new_connection(context, &parts, &sign_in).await?;
     insert_connection(context, &stored, &token).await?;
     tracing::info!(connection.name = %stored.connection.name, "connection made from an imported refresh token");

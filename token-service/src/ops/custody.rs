@@ -50,8 +50,12 @@ impl Custody {
             Ok((data_key, wrapped, refresh_token))
         };
         let (data_key, wrapped, refresh_token) = sealed.await.map_err(at(&row))?;
-        let credential =
-            SealedCredential { data_key: wrapped, data_key_version, refresh_token, refresh_token_generation: generation };
+        let credential = SealedCredential {
+            data_key: wrapped,
+            data_key_version,
+            refresh_token,
+            refresh_token_generation: generation,
+        };
         Ok((data_key, credential))
     }
 
@@ -60,11 +64,16 @@ impl Custody {
         let row = stored.connection.name.to_string();
         let version = stored.credential.data_key_version;
         let place = data_key_place(&row, version);
-        DataKey::unwrap(self.keys.as_ref(), version, &stored.credential.data_key, &place).await.map_err(at(&row))
+        DataKey::unwrap(self.keys.as_ref(), version, &stored.credential.data_key, &place)
+            .await
+            .map_err(at(&row))
     }
 
     /// Opens the refresh token of a connection.
-    pub(super) fn open_refresh_token(data_key: &DataKey, stored: &StoredConnection) -> Result<SecretString, OpError> {
+    pub(super) fn open_refresh_token(
+        data_key: &DataKey,
+        stored: &StoredConnection,
+    ) -> Result<SecretString, OpError> {
         let row = stored.connection.name.to_string();
         let place = refresh_token_place(&row, stored.credential.refresh_token_generation);
         data_key.open(&place, &stored.credential.refresh_token).map_err(at(&row))
@@ -114,7 +123,10 @@ impl Custody {
     }
 
     /// Opens a shared access token.
-    pub(super) fn open_access_token(data_key: &DataKey, stored: StoredAccessToken) -> Result<Arc<AccessToken>, OpError> {
+    pub(super) fn open_access_token(
+        data_key: &DataKey,
+        stored: StoredAccessToken,
+    ) -> Result<Arc<AccessToken>, OpError> {
         let row = access_token_row(&stored.connection, &stored.scope_key);
         let place = access_token_place(&row, stored.generation);
         let value = data_key.open(&place, &stored.access_token).map_err(at(&row))?;
@@ -139,9 +151,7 @@ impl Custody {
         let sealed = async {
             let data_key = DataKey::generate(DataKey::FIRST_VERSION)?;
             Ok(SealedCodes {
-                data_key: data_key
-                    .wrap(self.keys.as_ref(), &code_place(&row, places::DATA_KEY))
-                    .await?,
+                data_key: data_key.wrap(self.keys.as_ref(), &code_place(&row, places::DATA_KEY)).await?,
                 device_code: data_key.seal(&code_place(&row, places::DEVICE_CODE), device_code)?,
                 user_code: data_key.seal(&code_place(&row, places::USER_CODE), user_code)?,
             })

@@ -95,7 +95,10 @@ pub enum OpError {
     /// Too many authorizations are waiting.
     #[error("too many authorizations are waiting")]
     TooManyAuthorizations,
-    /// The service is stopping or has too much to do.
+    /// The service is stopping.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    /// There is too much to do, or others changed the row again and again.
     #[error("the service cannot take the request now")]
     Busy,
     /// The database failed.

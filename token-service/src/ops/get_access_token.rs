@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use service_kit::lifecycle::Lifecycle;
+use service_kit::{error_chain::ErrorChain, lifecycle::Lifecycle};
 
 use super::{
     Context, OpError,
@@ -82,7 +82,8 @@ pub async fn get_access_token(
         outcome = Some(fresh);
     }
     // The freshest one there is: only one that the resource refused must not be given again.
-    let is_rejected = |token: &Arc<AccessToken>| request.wish.rejected.is_some_and(|hash| hash.matches(&token.hash));
+    let is_rejected =
+        |token: &Arc<AccessToken>| request.wish.rejected.is_some_and(|hash| hash.matches(&token.hash));
     outcome.filter(|token| !is_rejected(token)).ok_or_else(|| Arc::new(OpError::Busy))
 }
 
@@ -104,7 +105,10 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
     }
 
     let epoch = context.cache.epoch();
-    let stored = find_connection(context, name).await?;
+    let stored = match find_connection(context, name).await {
+        Ok(stored) => stored,
+        Err(error) => return unverified(context, request, error),
+    };
     let scopes = effective_scopes(&request.scopes, &stored);
     let held = shared_token(context, &stored, &scopes).await?;
     let decision = decide(now, held.as_deref().map(Held::from), &request.wish);
@@ -114,6 +118,31 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
     }
     refuse_unless_active(&stored)?;
     Ok(AtHand::Refresh { held, scopes })
+}
+
+/// While the database cannot be asked, a token in memory that still lives is better than none.
+fn unverified(
+    context: &Context,
+    request: &AccessTokenRequest,
+    error: OpError,
+) -> Result<AtHand, Arc<OpError>> {
+    if !matches!(error, OpError::Store(StoreError::Unavailable(_))) {
+        return Err(Arc::new(error));
+    }
+    let name = &request.connection;
+    let held = context.cache.get_unverified(name, &scope_key(&request.scopes));
+    let decision = decide(context.now(), held.as_deref().map(Held::from), &request.wish);
+    match held {
+        Some(token) if decision == Decision::Serve => {
+            tracing::warn!(
+                connection.name = %name,
+                error = %ErrorChain(&error),
+                "serving the token in memory although the token database failed"
+            );
+            Ok(AtHand::Serve(token))
+        }
+        _ => Err(Arc::new(error)),
+    }
 }
 
 async fn refresh_shared(
@@ -179,7 +208,10 @@ fn satisfied(wish: &Wish) -> Wish {
 }
 
 /// Reads a connection.
-pub(super) async fn find_connection(context: &Context, name: &ConnectionName) -> Result<StoredConnection, OpError> {
+pub(super) async fn find_connection(
+    context: &Context,
+    name: &ConnectionName,
+) -> Result<StoredConnection, OpError> {
     context.store.get_connection(name).await.map_err(|error| match error {
         StoreError::NotFound => OpError::ConnectionNotFound(name.clone()),
         StoreError::Conflict
@@ -204,7 +236,9 @@ pub(super) async fn shared_token(
         return Ok(None);
     }
     let name = &stored.connection.name;
-    let Some(token) = context.store.find_access_token(name, &scope_key(scopes)).await? else { return Ok(None) };
+    let Some(token) = context.store.find_access_token(name, &scope_key(scopes)).await? else {
+        return Ok(None);
+    };
     let data_key = context.custody.data_key(stored).await?;
     match Custody::open_access_token(&data_key, token) {
         Ok(token) => Ok(Some(token)),
@@ -238,6 +272,10 @@ pub(super) fn refuse_unless_active(stored: &StoredConnection) -> Result<(), OpEr
 }
 
 /// Which shared token a refresh of these scopes fills.
-pub(super) fn slot<'a>(connection: &'a ConnectionName, scopes: &'a ScopeSet, scope_key: &'a str) -> TokenSlot<'a> {
+pub(super) fn slot<'a>(
+    connection: &'a ConnectionName,
+    scopes: &'a ScopeSet,
+    scope_key: &'a str,
+) -> TokenSlot<'a> {
     TokenSlot { connection, scopes, scope_key }
 }

@@ -11,10 +11,14 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringMismatch {
     /// The database needs a key that the keyring does not have.
-    #[error("the database was sealed with key {0:?}, which the keyring does not have: start with the keyring that does")]
+    #[error(
+        "the database was sealed with key {0:?}, which the keyring does not have: start with the keyring that does"
+    )]
     MissingKey(String),
     /// A key has the right name and the wrong value.
-    #[error("key {0} of the keyring is not the one the database was sealed with: start with the right keyring")]
+    #[error(
+        "key {0} of the keyring is not the one the database was sealed with: start with the right keyring"
+    )]
     WrongKey(KeyId),
     /// A canary cannot be made.
     #[error("no canary can be sealed with key {0}")]
@@ -30,11 +34,16 @@ pub async fn database_has_canaries(store: &Store) -> Result<bool, StoreError> {
 }
 
 /// Opens the canary of every key the database knows, and leaves one for every key that is new.
-pub async fn check_keyring(store: &Store, keys: &dyn KeySource, now: Timestamp) -> Result<(), KeyringMismatch> {
+pub async fn check_keyring(
+    store: &Store,
+    keys: &dyn KeySource,
+    now: Timestamp,
+) -> Result<(), KeyringMismatch> {
     let known = verify(store, keys).await?;
     let mut raced = false;
     for id in keys.key_ids().into_iter().filter(|id| !known.contains(id)) {
-        let sealed = seal_canary(keys, &id).await.map_err(|error| KeyringMismatch::Seal(id.clone(), error))?;
+        let sealed =
+            seal_canary(keys, &id).await.map_err(|error| KeyringMismatch::Seal(id.clone(), error))?;
         match store.insert_canary(id.as_str(), &sealed, now).await {
             Ok(()) => {}
             // Another starter was faster; whether with the same key is to be seen.

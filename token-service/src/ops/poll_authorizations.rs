@@ -10,10 +10,13 @@ use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 use super::{
     Context, OpError,
     sign_in::{Settled, SignIn, mismatch, settle},
+    store_surely::store_surely,
 };
 use crate::{
     domain::{
-        authorization::{Authorization, AuthorizationState, NO_REFRESH_TOKEN, StoredAuthorization, UNREADABLE},
+        authorization::{
+            Authorization, AuthorizationState, NO_REFRESH_TOKEN, StoredAuthorization, UNREADABLE,
+        },
         poll_schedule::{PollAnswer, next_poll},
     },
     provider::{ProviderError, Refusal, TokenGrant},
@@ -36,10 +39,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const KEEP_ENDED: Duration = Duration::from_hours(24);
 /// How often ended authorizations are cleared away.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
-/// How often storing a sign-in is tried: the provider gives its tokens once.
-const MAX_SETTLE_ATTEMPTS: u32 = 6;
-/// Wait before the second attempt; it doubles with each further one.
-const FIRST_SETTLE_RETRY: Duration = Duration::from_millis(100);
+/// How often a sign-in is settled anew because the connection changed meanwhile.
+const MAX_SETTLE_ROUNDS: usize = 5;
 
 /// Polls until the service stops; polls under way then are brought to their end.
 pub async fn run(context: Arc<Context>) {
@@ -69,7 +70,10 @@ pub async fn run(context: Arc<Context>) {
 }
 
 /// Claims what is due, and says how long to pause afterwards.
-async fn claim_due(context: &Context, room: usize) -> Result<(Vec<StoredAuthorization>, Duration), StoreError> {
+async fn claim_due(
+    context: &Context,
+    room: usize,
+) -> Result<(Vec<StoredAuthorization>, Duration), StoreError> {
     let now = context.now();
     let room = u64::try_from(room).unwrap_or(0);
     let mut claimed = Vec::new();
@@ -104,8 +108,12 @@ async fn sweep(context: &Context, last_sweep: &mut Option<Timestamp>) {
     *last_sweep = Some(now);
     match context.store.delete_ended_authorizations(now.saturating_sub(KEEP_ENDED)).await {
         Ok(0) => {}
-        Ok(count) => tracing::debug!(authorization.count = count, "cleared away authorizations that ended a day ago"),
-        Err(error) => tracing::warn!(error = %ErrorChain(&error), "ended authorizations cannot be cleared away"),
+        Ok(count) => {
+            tracing::debug!(authorization.count = count, "cleared away authorizations that ended a day ago");
+        }
+        Err(error) => {
+            tracing::warn!(error = %ErrorChain(&error), "ended authorizations cannot be cleared away");
+        }
     }
 }
 
@@ -136,7 +144,8 @@ enum Next {
 
 async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
     let authorization = &claimed.authorization;
-    if context.now() >= authorization.expire_time {
+    let time = context.now();
+    if time >= authorization.expire_time {
         return Next::End(AuthorizationState::Expired);
     }
     let failed = |cause: &str| Next::End(AuthorizationState::Failed { cause: cause.to_owned() });
@@ -155,7 +164,7 @@ async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
     match context.provider.poll_device(&device_code).await {
         Ok(grant) => {
             context.app_health.record_accepted();
-            signed_in(grant)
+            signed_in(grant, time)
         }
         Err(ProviderError::Refused(refusal)) => {
             if let Refusal::AppMisconfigured { cause } = &refusal {
@@ -174,9 +183,9 @@ async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
     }
 }
 
-fn signed_in(mut grant: TokenGrant) -> Next {
+fn signed_in(mut grant: TokenGrant, time: Timestamp) -> Next {
     match grant.refresh_token.take() {
-        Some(refresh_token) => Next::Settle(SignIn { refresh_token, grant }),
+        Some(refresh_token) => Next::Settle(SignIn { refresh_token, grant, time }),
         None => Next::End(AuthorizationState::Failed { cause: NO_REFRESH_TOKEN.to_owned() }),
     }
 }
@@ -199,7 +208,11 @@ fn after_refusal(refusal: &Refusal) -> Next {
     }
 }
 
-async fn reschedule(context: &Context, authorization: &Authorization, answer: PollAnswer) -> Result<(), OpError> {
+async fn reschedule(
+    context: &Context,
+    authorization: &Authorization,
+    answer: PollAnswer,
+) -> Result<(), OpError> {
     let next = next_poll(authorization.poll_interval, answer);
     // Not later than its end: then it is declared expired, and not whenever the next poll would have been.
     let next_poll_time = context.now().saturating_add(next.delay).min(authorization.expire_time);
@@ -208,7 +221,11 @@ async fn reschedule(context: &Context, authorization: &Authorization, answer: Po
     Ok(())
 }
 
-async fn end(context: &Context, authorization: &Authorization, state: &AuthorizationState) -> Result<(), OpError> {
+async fn end(
+    context: &Context,
+    authorization: &Authorization,
+    state: &AuthorizationState,
+) -> Result<(), OpError> {
     let transaction = context.store.begin_write().await?;
     transaction.end_authorization(authorization, state, context.now()).await?;
     transaction.commit().await?;
@@ -216,32 +233,23 @@ async fn end(context: &Context, authorization: &Authorization, state: &Authoriza
     Ok(())
 }
 
-async fn settle_surely(context: &Context, authorization: &Authorization, sign_in: &SignIn) -> Result<(), OpError> {
-    let mut wait = FIRST_SETTLE_RETRY;
-    for attempt in 1..=MAX_SETTLE_ATTEMPTS {
-        let is_last = attempt == MAX_SETTLE_ATTEMPTS;
-        match settle(context, authorization, sign_in).await? {
+async fn settle_surely(
+    context: &Context,
+    authorization: &Authorization,
+    sign_in: &SignIn,
+) -> Result<(), OpError> {
+    for _ in 0..MAX_SETTLE_ROUNDS {
+        match store_surely(&authorization.name, || settle(context, authorization, sign_in)).await? {
             Settled::Completed => {
                 announce(context, authorization, &AuthorizationState::Completed);
                 return Ok(());
             }
             Settled::Mismatch => return end(context, authorization, &mismatch()).await,
             Settled::Superseded => return Ok(()),
-            Settled::Overtaken if is_last => return Err(OpError::Busy),
             Settled::Overtaken => {}
-            Settled::Failed(error) if is_last => return Err(error.into()),
-            Settled::Failed(error) => {
-                tracing::warn!(
-                    authorization.name = %authorization.name,
-                    error = %ErrorChain(&error),
-                    "a sign-in could not be stored yet, trying again"
-                );
-                tokio::time::sleep(wait).await;
-                wait = wait.saturating_mul(2);
-            }
         }
     }
-    Ok(())
+    Err(OpError::Busy)
 }
 
 fn announce(context: &Context, authorization: &Authorization, state: &AuthorizationState) {

@@ -1,11 +1,12 @@
 //! What a successful sign-in becomes: a new connection, or the old one mended.
 
-use service_kit::{resource_name::ResourceId, secret::SecretString};
+use service_kit::{clock::Timestamp, resource_name::ResourceId, secret::SecretString};
 
 use super::{
     Context, OpError,
     custody::{Custody, NewAccessToken},
     get_access_token::slot,
+    store_surely::store_surely,
 };
 use crate::{
     crypto::DataKey,
@@ -35,6 +36,8 @@ pub(super) struct SignIn {
     pub(super) refresh_token: SecretString,
     /// The rest of the provider's answer.
     pub(super) grant: TokenGrant,
+    /// When it was asked for: lives are counted from before the request, rather too short than too long.
+    pub(super) time: Timestamp,
 }
 
 /// Seals a new connection and its first access token; stores nothing.
@@ -43,7 +46,7 @@ pub(super) async fn new_connection(
     parts: &NewConnection<'_>,
     sign_in: &SignIn,
 ) -> Result<(StoredConnection, NewAccessToken), OpError> {
-    let now = context.now();
+    let now = sign_in.time;
     let connection = Connection {
         name: parts.name.clone(),
         uid: ResourceId::new_random("").to_string(),
@@ -68,19 +71,18 @@ pub(super) async fn insert_connection(
     token: &NewAccessToken,
 ) -> Result<(), OpError> {
     let name = &stored.connection.name;
-    let inserted = async {
+    let inserted = store_surely(name, || async {
         let transaction = context.store.begin_write().await?;
         transaction.insert_connection(stored).await?;
         transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
-        transaction.commit().await
-    };
+        Ok(transaction.commit().await?)
+    });
     match inserted.await {
-        Ok(()) => Ok(()),
-        Err(StoreError::AlreadyExists) => Err(OpError::ConnectionExists(name.clone())),
-        Err(error) => match context.store.get_connection(name).await {
+        Err(OpError::Store(StoreError::AlreadyExists)) => match context.store.get_connection(name).await {
             Ok(found) if found.connection.uid == stored.connection.uid => Ok(()),
-            Ok(_) | Err(_) => Err(error.into()),
+            Ok(_) | Err(_) => Err(OpError::ConnectionExists(name.clone())),
         },
+        result => result,
     }
 }
 
@@ -94,8 +96,6 @@ pub(super) enum Settled {
     Superseded,
     /// The connection changed meanwhile: try again.
     Overtaken,
-    /// The database failed: try again.
-    Failed(StoreError),
 }
 
 /// Makes or mends the connection of an authorization and ends the authorization, in one transaction.
@@ -109,7 +109,7 @@ pub(super) async fn settle(
     let existing = match context.store.get_connection(name).await {
         Ok(existing) => Some(existing),
         Err(StoreError::NotFound) => None,
-        Err(error) => return Ok(Settled::Failed(error)),
+        Err(error) => return Err(error.into()),
     };
     let known = existing.as_ref().and_then(|stored| stored.connection.account.as_ref());
     if existing.is_some() && !may_mend(known, sign_in.grant.account.as_ref()) {
@@ -117,42 +117,36 @@ pub(super) async fn settle(
     }
     let (stored, token) = prepare(context, authorization, existing.as_ref(), sign_in).await?;
 
-    let outcome = async {
-        let transaction = context.store.begin_write().await?;
-        transaction.end_authorization(authorization, &AuthorizationState::Completed, context.now()).await?;
-        match &existing {
-            None => transaction.insert_connection(&stored).await.map_err(overtaken)?,
-            Some(existing) => {
-                transaction
-                    .replace_connection(RowVersion::from(&existing.connection), &stored)
-                    .await
-                    .map_err(overtaken)?;
-                transaction.delete_access_tokens(name).await?;
-            }
+    let transaction = context.store.begin_write().await?;
+    let ended =
+        transaction.end_authorization(authorization, &AuthorizationState::Completed, context.now()).await;
+    if let Err(StoreError::Conflict) = ended {
+        return Ok(Settled::Superseded);
+    }
+    ended?;
+    let written = match &existing {
+        None => transaction.insert_connection(&stored).await,
+        Some(existing) => {
+            transaction.replace_connection(RowVersion::from(&existing.connection), &stored).await
         }
-        transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
-        transaction.commit().await
     };
-    Ok(match outcome.await {
-        Ok(()) => {
-            context.cache.invalidate(name);
-            context.cooldowns.clear(name);
-            Settled::Completed
-        }
-        Err(StoreError::Conflict) => Settled::Superseded,
-        Err(StoreError::AlreadyExists) => Settled::Overtaken,
-        Err(error) => Settled::Failed(error),
-    })
+    if let Err(StoreError::Conflict | StoreError::AlreadyExists) = written {
+        return Ok(Settled::Overtaken);
+    }
+    written?;
+    if existing.is_some() {
+        transaction.delete_access_tokens(name).await?;
+    }
+    transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
+    transaction.commit().await?;
+    context.cache.invalidate(name);
+    context.cooldowns.clear(name);
+    Ok(Settled::Completed)
 }
 
 /// The cause of an authorization that [`Settled::Mismatch`] ends.
 pub(super) fn mismatch() -> AuthorizationState {
     AuthorizationState::Failed { cause: ACCOUNT_MISMATCH.to_owned() }
-}
-
-/// Tells a conflict about the connection, which is worth another try, from one about the authorization, which is not.
-fn overtaken(error: StoreError) -> StoreError {
-    if matches!(error, StoreError::Conflict) { StoreError::AlreadyExists } else { error }
 }
 
 async fn prepare(
@@ -169,7 +163,7 @@ async fn prepare(
         };
         return new_connection(context, &parts, sign_in).await;
     };
-    let now = context.now();
+    let now = sign_in.time;
     let old = &existing.connection;
     let was_active = old.state == ConnectionState::Active;
     let connection = Connection {
@@ -200,6 +194,6 @@ async fn seal(
         .await?;
     let scope_key = scope_key(&connection.scopes);
     let slot = slot(&connection.name, &connection.scopes, &scope_key);
-    let token = Custody::new_access_token(&data_key, &slot, generation, &sign_in.grant, context.now())?;
+    let token = Custody::new_access_token(&data_key, &slot, generation, &sign_in.grant, sign_in.time)?;
     Ok((StoredConnection { connection, credential }, token))
 }

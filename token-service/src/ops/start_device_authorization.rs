@@ -95,7 +95,12 @@ pub async fn start_device_authorization(
     })
 }
 
-fn pending(context: &Context, request: StartDeviceRequest, scopes: ScopeSet, grant: &DeviceGrant) -> Authorization {
+fn pending(
+    context: &Context,
+    request: StartDeviceRequest,
+    scopes: ScopeSet,
+    grant: &DeviceGrant,
+) -> Authorization {
     let now = context.now();
     let poll_interval = first_interval(grant.interval);
     let tenant = request.connection.tenant().clone();

@@ -49,11 +49,30 @@ impl TokenCache {
     }
 
     /// The token of a connection and a set of scopes, unless the database should be asked.
-    pub(super) fn get(&self, connection: &ConnectionName, scope_key: &str, now: Timestamp) -> Option<Arc<AccessToken>> {
-        let sets = self.connections.get(connection)?;
-        let entry = lock(&sets).get(scope_key).cloned()?;
+    pub(super) fn get(
+        &self,
+        connection: &ConnectionName,
+        scope_key: &str,
+        now: Timestamp,
+    ) -> Option<Arc<AccessToken>> {
+        let entry = self.entry(connection, scope_key)?;
         let is_believed = now >= entry.since && now.duration_since(entry.since) < BELIEVED_FOR;
         is_believed.then_some(entry.token)
+    }
+
+    /// The same however old the entry is, for when the database cannot be asked.
+    pub(super) fn get_unverified(
+        &self,
+        connection: &ConnectionName,
+        scope_key: &str,
+    ) -> Option<Arc<AccessToken>> {
+        self.entry(connection, scope_key).map(|entry| entry.token)
+    }
+
+    fn entry(&self, connection: &ConnectionName, scope_key: &str) -> Option<Entry> {
+        let sets = self.connections.get(connection)?;
+        let sets = lock(&sets);
+        sets.get(scope_key).cloned()
     }
 
     /// To be taken before the database is read.

@@ -29,7 +29,10 @@ pub struct AuthorizationView {
 }
 
 /// Reads an authorization.
-pub async fn get_authorization(context: &Context, name: &AuthorizationName) -> Result<Authorization, OpError> {
+pub async fn get_authorization(
+    context: &Context,
+    name: &AuthorizationName,
+) -> Result<Authorization, OpError> {
     let found = context.store.get_authorization(name).await;
     found.map(|stored| stored.authorization).map_err(|error| match error {
         StoreError::NotFound => OpError::AuthorizationNotFound(name.clone()),
@@ -41,7 +44,7 @@ pub async fn get_authorization(context: &Context, name: &AuthorizationName) -> R
 }
 
 /// Follows an authorization: its state at once, then each change, until it has ended. Shutting down ends the stream with
-/// [`OpError::Busy`].
+/// [`OpError::ShuttingDown`].
 pub async fn watch_authorization(
     context: Arc<Context>,
     name: AuthorizationName,
@@ -91,7 +94,7 @@ impl Watch {
             }
             if self.wait_for_change().await.is_none() {
                 self.ended = true;
-                return Some(Err(OpError::Busy));
+                return Some(Err(OpError::ShuttingDown));
             }
         }
     }

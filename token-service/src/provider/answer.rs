@@ -59,8 +59,10 @@ struct ErrorBody {
 /// Reads a token answer; nothing when it is none.
 pub(super) fn token_grant(answer: &Answer, client_id: &str) -> Option<TokenGrant> {
     let body: TokenBody = serde_json::from_slice(&answer.body).ok()?;
-    let lifetime = body.expires_in.map_or(DEFAULT_TOKEN_LIFETIME, Duration::from_secs).min(MAX_TOKEN_LIFETIME);
-    let account = body.id_token.map(SecretString::new).and_then(|token| id_token::account(token.expose(), client_id));
+    let lifetime =
+        body.expires_in.map_or(DEFAULT_TOKEN_LIFETIME, Duration::from_secs).min(MAX_TOKEN_LIFETIME);
+    let account =
+        body.id_token.map(SecretString::new).and_then(|token| id_token::account(token.expose(), client_id));
     (!body.access_token.is_empty()).then(|| TokenGrant {
         access_token: Arc::new(SecretString::new(body.access_token)),
         token_type: body.token_type.unwrap_or_else(|| "Bearer".to_owned()),
@@ -74,7 +76,8 @@ pub(super) fn token_grant(answer: &Answer, client_id: &str) -> Option<TokenGrant
 /// Reads a device answer; nothing when it is none.
 pub(super) fn device_grant(answer: &Answer) -> Option<DeviceGrant> {
     let body: DeviceBody = serde_json::from_slice(&answer.body).ok()?;
-    let lifetime = body.expires_in.map_or(DEFAULT_DEVICE_LIFETIME, Duration::from_secs).min(MAX_DEVICE_LIFETIME);
+    let lifetime =
+        body.expires_in.map_or(DEFAULT_DEVICE_LIFETIME, Duration::from_secs).min(MAX_DEVICE_LIFETIME);
     Some(DeviceGrant {
         device_code: SecretString::new(body.device_code),
         user_code: SecretString::new(body.user_code),

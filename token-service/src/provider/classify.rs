@@ -63,10 +63,12 @@ fn one_number(answer: &ErrorAnswer, number: u32) -> Option<Refusal> {
         }
         // A second factor, a policy, consent: for what was asked this time.
         50_076 | 50_079 | 50_074 | 50_078 | 50_072 | 50_158 | 65_001 => needs_reauth(answer, Reach::Request),
-        90_094 | 90_095 | 53_003 | 530_032 | 53_011 => Refusal::Blocked { cause: cause(), reach: Reach::Request },
+        90_094 | 90_095 | 53_003 | 530_032 | 53_011 => {
+            Refusal::Blocked { cause: cause(), reach: Reach::Request }
+        }
         50_057 | 50_034 | 51_004 | 50_105 => Refusal::Blocked { cause: cause(), reach: Reach::Grant },
-        7_000_215 | 7_000_218 | 7_000_222 | 700_027 | 700_025 | 70_002 | 700_016 | 70_001 | 7_000_112 | 90_002
-        | 90_038 | 50_194 => Refusal::AppMisconfigured { cause: cause() },
+        7_000_215 | 7_000_218 | 7_000_222 | 700_027 | 700_025 | 70_002 | 700_016 | 70_001 | 7_000_112
+        | 90_002 | 90_038 | 50_194 => Refusal::AppMisconfigured { cause: cause() },
         70_011 | 28_002 | 500_011 | 650_057 | 700_022 => {
             Refusal::CallerFault { cause: cause(), fault: Fault::Scopes }
         }
@@ -88,9 +90,13 @@ fn by_error(answer: &ErrorAnswer) -> Refusal {
         "bad_verification_code" => Refusal::CodeRefused { cause },
         "invalid_grant" if answer.suberror == "consent_required" => needs_reauth(answer, Reach::Request),
         "invalid_grant" => needs_reauth(answer, Reach::Grant),
-        "interaction_required" | "login_required" | "consent_required" => needs_reauth(answer, Reach::Request),
+        "interaction_required" | "login_required" | "consent_required" => {
+            needs_reauth(answer, Reach::Request)
+        }
         "invalid_client" | "unauthorized_client" => Refusal::AppMisconfigured { cause },
-        "invalid_scope" | "invalid_resource" | "invalid_target" => Refusal::CallerFault { cause, fault: Fault::Scopes },
+        "invalid_scope" | "invalid_resource" | "invalid_target" => {
+            Refusal::CallerFault { cause, fault: Fault::Scopes }
+        }
         "invalid_request" | "unsupported_grant_type" => Refusal::CallerFault { cause, fault: Fault::Form },
         // `temporarily_unavailable`, `server_error`, a proxy's page, a code nobody here has met: none is proof against the
         // connection or the app.
@@ -99,7 +105,10 @@ fn by_error(answer: &ErrorAnswer) -> Refusal {
 }
 
 fn transient(answer: &ErrorAnswer) -> Refusal {
-    Refusal::Transient { cause: cause(answer), retry_after: answer.retry_after.map(|wait| wait.min(MAX_RETRY_AFTER)) }
+    Refusal::Transient {
+        cause: cause(answer),
+        retry_after: answer.retry_after.map(|wait| wait.min(MAX_RETRY_AFTER)),
+    }
 }
 
 fn throttled(answer: &ErrorAnswer, default: Duration) -> Refusal {

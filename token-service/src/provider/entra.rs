@@ -41,10 +41,14 @@ pub struct EntraConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum EntraConfigError {
     /// The authority is not an address that secrets may be sent to.
-    #[error("authority {0} is not usable: it must be https (http only on a loopback address), without user, query or fragment")]
+    #[error(
+        "authority {0} is not usable: it must be https (http only on a loopback address), without user, query or fragment"
+    )]
     Authority(String),
     /// The directory breaks its grammar.
-    #[error("directory is not usable: it must be a GUID, a domain name, `common`, `organizations` or `consumers`")]
+    #[error(
+        "directory is not usable: it must be a GUID, a domain name, `common`, `organizations` or `consumers`"
+    )]
     Directory,
     /// The client id breaks its grammar.
     #[error("client id is not usable: it must be 1 to {MAX_CLIENT_ID_CHARS} visible ASCII characters")]
@@ -235,10 +239,14 @@ mod tests {
 
     #[test]
     fn secrets_go_over_tls_or_stay_on_this_machine() {
-        for good in ["https://login.example/", "http://127.0.0.1:1/", "http://[::1]:1", "http://localhost:1/base/"] {
+        for good in
+            ["https://login.example/", "http://127.0.0.1:1/", "http://[::1]:1", "http://localhost:1/base/"]
+        {
             assert!(Entra::new(config(good)).is_ok(), "{good}");
         }
-        for bad in ["http://login.example/", "ftp://127.0.0.1/", "https://u:pw@login.example/", "https://x/?q=1"] {
+        for bad in
+            ["http://login.example/", "ftp://127.0.0.1/", "https://u:pw@login.example/", "https://x/?q=1"]
+        {
             let error = Entra::new(config(bad)).err().map(|error| error.to_string()).unwrap();
             assert!(error.contains("https") && !error.contains("pw"), "{error}");
         }

@@ -50,7 +50,11 @@ pub(super) fn build_client() -> Result<Client, reqwest::Error> {
 }
 
 /// Posts a form. What could not be sent is sent again; what was sent is not.
-pub(super) async fn post_form(client: &Client, url: &Url, form: &[(&str, &str)]) -> Result<Answer, ProviderError> {
+pub(super) async fn post_form(
+    client: &Client,
+    url: &Url,
+    form: &[(&str, &str)],
+) -> Result<Answer, ProviderError> {
     for delay in UNSENT_RETRY_DELAYS {
         match post_once(client, url, form).await {
             Err(ProviderError::Unreachable(_)) => tokio::time::sleep(delay).await,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use proto::token::v1::{CreateConnectionRequest, CreateConnectionResponse, create_connection_request::Credential};
+use proto::token::v1::{
+    CreateConnectionRequest, CreateConnectionResponse, create_connection_request::Credential,
+};
 use service_kit::{
     resource_name::ResourceId,
     secret::SecretString,

@@ -35,8 +35,10 @@ pub(super) async fn handle(
     let has_more = found.len() > size;
     found.truncate(size);
     let last_name = found.last().map(|(connection, _)| connection.name.to_string());
-    let next_page_token = last_name.filter(|_| has_more).map(|name| next_page_token(&list, &[&name])).unwrap_or_default();
-    let connections = found.into_iter().map(|(connection, health)| connection_message(connection, health)).collect();
+    let next_page_token =
+        last_name.filter(|_| has_more).map(|name| next_page_token(&list, &[&name])).unwrap_or_default();
+    let connections =
+        found.into_iter().map(|(connection, health)| connection_message(connection, health)).collect();
     Ok(ListConnectionsResponse { connections, next_page_token })
 }
 
@@ -44,12 +46,15 @@ fn parse(request: &ListConnectionsRequest) -> Result<(ConnectionFilter, String, 
     let mut violations = Violations::new();
     let tenant = match request.parent.as_str() {
         "" | ALL_TENANTS => Some(None),
-        parent => violations.check("parent", TenantName::parse(parent)).map(|name| Some(name.tenant().clone())),
+        parent => {
+            violations.check("parent", TenantName::parse(parent)).map(|name| Some(name.tenant().clone()))
+        }
     };
     let state = violations.check("state", state(request.state));
     let tenant_text = tenant.as_ref().and_then(Option::as_ref).map_or("-", ResourceId::as_str);
     let list = format!("connections of {tenant_text} in state {}", request.state);
-    let page = PageRequest::parse(request.page_size, &request.page_token, &list, SORT_COLUMNS, &mut violations);
+    let page =
+        PageRequest::parse(request.page_size, &request.page_token, &list, SORT_COLUMNS, &mut violations);
     let parsed = || Some((ConnectionFilter { tenant: tenant?, state: state? }, list, page?));
     request_fields::complete(violations, parsed())
 }

@@ -44,7 +44,8 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
         }
         OpError::TooManyAuthorizations => {
             let message = "too many authorizations are waiting; try again when some have ended";
-            ApiError::new(Code::ResourceExhausted, "TOO_MANY_AUTHORIZATIONS", message).with_retry_after(RETRY_LATER)
+            ApiError::new(Code::ResourceExhausted, "TOO_MANY_AUTHORIZATIONS", message)
+                .with_retry_after(RETRY_LATER)
         }
         OpError::ProviderMisconfigured { cause } => {
             let message = "this service's app registration is not usable here; its operator must mend it";
@@ -52,7 +53,8 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
         }
         OpError::ProviderThrottled { cause, retry_after } => {
             let message = "the identity provider asks to wait";
-            provider(Code::ResourceExhausted, "PROVIDER_THROTTLED", message, cause).with_retry_after(*retry_after)
+            provider(Code::ResourceExhausted, "PROVIDER_THROTTLED", message, cause)
+                .with_retry_after(*retry_after)
         }
         OpError::ProviderUnavailable { cause, retry_after } => {
             let message = "the identity provider is not available";
@@ -70,13 +72,18 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
             let message = "refresh_token: the identity provider does not accept it for this app";
             provider(Code::InvalidArgument, "REFRESH_TOKEN_REFUSED", message, cause)
         }
-        OpError::Busy => unavailable("BUSY", "the service is stopping or overloaded"),
-        OpError::Store(StoreError::Conflict) => unavailable("BUSY", "the row changed again and again meanwhile"),
+        OpError::Busy => unavailable("BUSY", "the service could not do it now"),
+        OpError::ShuttingDown => unavailable("SHUTTING_DOWN", "the service is shutting down"),
+        OpError::Store(StoreError::Conflict) => {
+            unavailable("BUSY", "the row changed again and again meanwhile")
+        }
         OpError::Store(StoreError::Unavailable(_)) => {
             tracing::error!(error = %ErrorChain(error), "the token database failed");
             unavailable("DATABASE_UNAVAILABLE", "the token database is not available")
         }
-        OpError::Store(StoreError::NotFound | StoreError::AlreadyExists | StoreError::Inconsistent { .. })
+        OpError::Store(
+            StoreError::NotFound | StoreError::AlreadyExists | StoreError::Inconsistent { .. },
+        )
         | OpError::Crypto { .. } => ApiError::internal(error),
     }
 }
@@ -98,10 +105,14 @@ fn unusable(
     connection: &ConnectionName,
     (cause, since): (&str, Timestamp),
 ) -> ApiError {
-    ApiError::new(Code::FailedPrecondition, reason, format!("{connection}: {advice} ({cause}, since {since})"))
-        .with_metadata("connection", connection.to_string())
-        .with_metadata("cause", cause)
-        .with_metadata("since", since.to_string())
+    ApiError::new(
+        Code::FailedPrecondition,
+        reason,
+        format!("{connection}: {advice} ({cause}, since {since})"),
+    )
+    .with_metadata("connection", connection.to_string())
+    .with_metadata("cause", cause)
+    .with_metadata("since", since.to_string())
 }
 
 fn unavailable(reason: &'static str, message: &str) -> ApiError {

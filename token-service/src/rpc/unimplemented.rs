@@ -1,9 +1,9 @@
 //! Services whose behaviour a later version brings.
 
 use proto::token::v1::{
-    GetRotationRequest, GetRotationResponse, ListAuditEventsRequest, ListAuditEventsResponse, ListKeysRequest,
-    ListKeysResponse, RotateKeyRequest, RotateKeyResponse, VerifyAuditLogRequest, VerifyAuditLogResponse,
-    audit_service_server::AuditService, key_service_server::KeyService,
+    GetRotationRequest, GetRotationResponse, ListAuditEventsRequest, ListAuditEventsResponse,
+    ListKeysRequest, ListKeysResponse, RotateKeyRequest, RotateKeyResponse, VerifyAuditLogRequest,
+    VerifyAuditLogResponse, audit_service_server::AuditService, key_service_server::KeyService,
 };
 use service_kit::status::ApiError;
 use tonic::{Request, Response, Status, async_trait};
@@ -14,11 +14,17 @@ pub(super) struct Unimplemented;
 
 #[async_trait]
 impl KeyService for Unimplemented {
-    async fn list_keys(&self, _request: Request<ListKeysRequest>) -> Result<Response<ListKeysResponse>, Status> {
+    async fn list_keys(
+        &self,
+        _request: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
         Err(ApiError::unimplemented("ListKeys").into())
     }
 
-    async fn rotate_key(&self, _request: Request<RotateKeyRequest>) -> Result<Response<RotateKeyResponse>, Status> {
+    async fn rotate_key(
+        &self,
+        _request: Request<RotateKeyRequest>,
+    ) -> Result<Response<RotateKeyResponse>, Status> {
         Err(ApiError::unimplemented("RotateKey").into())
     }
 

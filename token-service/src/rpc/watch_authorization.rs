@@ -8,8 +8,8 @@ use service_kit::status::ApiError;
 use tonic::Status;
 
 use super::{
-    Answers, authorization_message::authorization_message, connection_message::connection_message, request_fields,
-    status::api_error,
+    Answers, authorization_message::authorization_message, connection_message::connection_message,
+    request_fields, status::api_error,
 };
 use crate::{
     domain::names::AuthorizationName,

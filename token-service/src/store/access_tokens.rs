@@ -1,8 +1,8 @@
 //! Shared access tokens: one per connection and set of scopes.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, sea_query::OnConflict,
 };
 use service_kit::clock::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -63,7 +63,11 @@ impl Store {
 
 impl WriteTransaction {
     /// Stores an access token in place of its predecessor, and lets go of tokens that have ended or are too many.
-    pub async fn replace_access_token(&self, token: &StoredAccessToken, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn replace_access_token(
+        &self,
+        token: &StoredAccessToken,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let row = entity::ActiveModel {
             connection_name: Set(token.connection.to_string()),
             scope_key: Set(token.scope_key.clone()),
@@ -136,8 +140,9 @@ impl TryFrom<entity::Model> for StoredAccessToken {
             row: row.connection_name.clone(),
             problem,
         };
-        let connection =
-            ConnectionName::parse(&row.connection_name).ok().ok_or_else(|| inconsistent("connection name"))?;
+        let connection = ConnectionName::parse(&row.connection_name)
+            .ok()
+            .ok_or_else(|| inconsistent("connection name"))?;
         let granted_scopes =
             ScopeSet::parse_joined(&row.granted_scopes).ok().ok_or_else(|| inconsistent("granted scopes"))?;
         Ok(Self {

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 use service_kit::clock::Timestamp;
 
-use super::{Store, StoreError, WriteTransaction, entity::authorization as entity, error::require_one_row, places};
+use super::{
+    Store, StoreError, WriteTransaction, entity::authorization as entity, error::require_one_row, places,
+};
 use crate::domain::{
     authorization::{Authorization, AuthorizationState, SealedCodes, StoredAuthorization, UNREADABLE},
     names::{AuthorizationName, ConnectionName},
@@ -33,7 +35,10 @@ pub struct Poll {
 
 impl Store {
     /// Reads an authorization.
-    pub async fn get_authorization(&self, name: &AuthorizationName) -> Result<StoredAuthorization, StoreError> {
+    pub async fn get_authorization(
+        &self,
+        name: &AuthorizationName,
+    ) -> Result<StoredAuthorization, StoreError> {
         let row = entity::Entity::find_by_id(name.to_string()).one(&self.database).await?;
         row.ok_or(StoreError::NotFound)?.try_into()
     }
@@ -211,11 +216,15 @@ impl TryFrom<entity::Model> for StoredAuthorization {
     type Error = StoreError;
 
     fn try_from(row: entity::Model) -> Result<Self, StoreError> {
-        let inconsistent =
-            |problem| StoreError::Inconsistent { table: places::AUTHORIZATIONS, row: row.name.clone(), problem };
+        let inconsistent = |problem| StoreError::Inconsistent {
+            table: places::AUTHORIZATIONS,
+            row: row.name.clone(),
+            problem,
+        };
         let name = AuthorizationName::parse(&row.name).ok().ok_or_else(|| inconsistent("name"))?;
-        let connection =
-            ConnectionName::parse(&row.connection_name).ok().ok_or_else(|| inconsistent("connection name"))?;
+        let connection = ConnectionName::parse(&row.connection_name)
+            .ok()
+            .ok_or_else(|| inconsistent("connection name"))?;
         let scopes = ScopeSet::parse_joined(&row.scopes).ok().ok_or_else(|| inconsistent("scopes"))?;
         let state = match row.state.as_str() {
             PENDING => AuthorizationState::Pending,

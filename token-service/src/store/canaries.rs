@@ -14,7 +14,12 @@ impl Store {
     }
 
     /// Stores the canary of a key that has none yet.
-    pub async fn insert_canary(&self, key_id: &str, sealed: &Sealed, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn insert_canary(
+        &self,
+        key_id: &str,
+        sealed: &Sealed,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let row = entity::ActiveModel {
             key_id: Set(key_id.to_owned()),
             sealed: Set(sealed.as_bytes().to_vec()),

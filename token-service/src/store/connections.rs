@@ -6,7 +6,9 @@ use sea_orm::{
 };
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
-use super::{Store, StoreError, WriteTransaction, entity::connection as entity, error::require_one_row, places};
+use super::{
+    Store, StoreError, WriteTransaction, entity::connection as entity, error::require_one_row, places,
+};
 use crate::domain::{
     account::Account,
     connection::{Connection, ConnectionState, SealedCredential, StateKind, StoredConnection},
@@ -97,7 +99,11 @@ impl WriteTransaction {
 
     /// Replaces everything about a connection that a new sign-in brings: credential, scopes, app, account, state. Its name and
     /// the time it was made stay.
-    pub async fn replace_connection(&self, at: RowVersion<'_>, stored: &StoredConnection) -> Result<(), StoreError> {
+    pub async fn replace_connection(
+        &self,
+        at: RowVersion<'_>,
+        stored: &StoredConnection,
+    ) -> Result<(), StoreError> {
         let mut row = to_row(stored);
         row.name = NotSet;
         row.tenant = NotSet;
@@ -106,7 +112,11 @@ impl WriteTransaction {
     }
 
     /// Replaces the refresh token by its successor. That the provider accepted it makes the connection active.
-    pub async fn replace_refresh_token(&self, at: RowVersion<'_>, successor: &Successor) -> Result<(), StoreError> {
+    pub async fn replace_refresh_token(
+        &self,
+        at: RowVersion<'_>,
+        successor: &Successor,
+    ) -> Result<(), StoreError> {
         let row = entity::ActiveModel {
             refresh_token: Set(successor.refresh_token.as_bytes().to_vec()),
             refresh_token_generation: Set(successor.generation),
@@ -156,7 +166,10 @@ impl WriteTransaction {
     }
 }
 
-async fn find<C: ConnectionTrait>(database: &C, name: &ConnectionName) -> Result<StoredConnection, StoreError> {
+async fn find<C: ConnectionTrait>(
+    database: &C,
+    name: &ConnectionName,
+) -> Result<StoredConnection, StoreError> {
     let row = entity::Entity::find_by_id(name.to_string()).one(database).await?;
     row.ok_or(StoreError::NotFound)?.try_into()
 }

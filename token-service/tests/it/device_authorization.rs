@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proto::token::v1::{
-    self as wire, AuthorizationState, ConnectionState, GetAuthorizationRequest, StartDeviceAuthorizationRequest,
-    WatchAuthorizationRequest,
+    self as wire, AuthorizationState, ConnectionState, GetAuthorizationRequest,
+    StartDeviceAuthorizationRequest, WatchAuthorizationRequest,
 };
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use service_kit::{
@@ -17,7 +17,11 @@ use tonic::Code;
 use crate::world::{Service, World, ask, eventually, name};
 
 fn start(id: &str) -> StartDeviceAuthorizationRequest {
-    StartDeviceAuthorizationRequest { connection: name(id), display_name: "Adele".to_owned(), scopes: Vec::new() }
+    StartDeviceAuthorizationRequest {
+        connection: name(id),
+        display_name: "Adele".to_owned(),
+        scopes: Vec::new(),
+    }
 }
 
 impl Service {
@@ -134,7 +138,8 @@ async fn slow_down_is_obeyed() {
     let database = world.open_database().await;
     eventually("the longer interval is stored", async || {
         let query = "SELECT poll_interval_millis FROM authorizations";
-        let row = database.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap().unwrap();
+        let row =
+            database.query_one_raw(Statement::from_string(DbBackend::Sqlite, query)).await.unwrap().unwrap();
         row.try_get_by_index::<i64>(0).unwrap() == 6000
     })
     .await;
@@ -222,7 +227,8 @@ async fn a_kill_in_the_middle_of_a_poll_delays_the_sign_in_only() {
     world.advance(Duration::from_secs(1));
     eventually("the poll is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
     let drain = service.lifecycle.shut_down(Duration::ZERO).await;
-    assert_eq!(drain, Drain::DeadlinePassed { still_running: vec!["authorization poller"] });
+    let Drain::DeadlinePassed { still_running } = drain else { panic!("nothing was cut off") };
+    assert!(still_running.contains(&"authorization poller"), "{still_running:?}");
 
     world.sim.approve(&started.user_code).unwrap();
     let service = world.start().await.unwrap();
@@ -255,6 +261,7 @@ async fn a_watcher_is_told_when_the_service_stops() {
     service.lifecycle.request_shutdown();
     let status = stream.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(status_reason(&status).as_deref(), Some("SHUTTING_DOWN"));
     service.stop().await;
 }
 
@@ -287,10 +294,29 @@ async fn bad_fields_and_unknown_names_are_refused() {
     let status = service.authorizations.start_device_authorization(request).await.unwrap_err();
     assert_eq!(status_violations(&status).len(), 3, "{status:?}");
     let unknown = "tenants/acme/authorizations/none".to_owned();
-    let status = service.authorizations.get_authorization(GetAuthorizationRequest { name: unknown.clone() }).await;
+    let status =
+        service.authorizations.get_authorization(GetAuthorizationRequest { name: unknown.clone() }).await;
     assert_eq!(status.unwrap_err().code(), Code::NotFound);
-    let status = service.authorizations.watch_authorization(WatchAuthorizationRequest { name: unknown }).await;
+    let status =
+        service.authorizations.watch_authorization(WatchAuthorizationRequest { name: unknown }).await;
     assert_eq!(status.unwrap_err().code(), Code::NotFound);
     assert_eq!(world.sim.counters().of(Endpoint::DeviceCode), 0);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn only_so_many_sign_ins_wait_at_once() {
+    let (world, mut service) = World::with_service().await;
+    service.start_device("mail").await;
+    let database = world.open_database().await;
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+                  INSERT INTO authorizations SELECT name || '-' || i, connection_name, display_name, scopes, state, \
+                  failure_cause, create_time, expire_time, end_time, next_poll_time + 1000000, poll_interval_millis, \
+                  generation, data_key, device_code, user_code FROM authorizations, n";
+    assert_eq!(database.execute_unprepared(copies).await.unwrap().rows_affected(), 999);
+    let status = service.authorizations.start_device_authorization(start("one-more")).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status_reason(&status).as_deref(), Some("TOO_MANY_AUTHORIZATIONS"));
+    assert_eq!(world.sim.counters().of(Endpoint::DeviceCode), 1);
     service.stop().await;
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use proto::token::v1::{self as wire, ConnectionState, GetAccessTokenRequest, RefreshConnectionRequest};
+use sea_orm::ConnectionTrait as _;
 use service_kit::status::{status_reason, status_retry_after, status_violations};
 use sha2::{Digest as _, Sha256};
 use simulator::{
-    CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET, Endpoint, FIRST_USER, Fault, FaultKind, ResetMoment, RetryAfter,
-    Rotation,
+    CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET, Endpoint, FIRST_USER, Fault, FaultKind, ResetMoment,
+    RetryAfter, Rotation,
 };
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -49,7 +50,9 @@ async fn a_hundred_callers_share_one_refresh() {
     let mut callers = JoinSet::new();
     for _ in 0..100 {
         let mut tokens = service.tokens.clone();
-        callers.spawn(async move { tokens.get_access_token(ask("mail")).await.unwrap().into_inner().access_token });
+        callers.spawn(async move {
+            tokens.get_access_token(ask("mail")).await.unwrap().into_inner().access_token
+        });
     }
     let mut answers = callers.join_all().await;
     answers.dedup();
@@ -89,7 +92,9 @@ async fn several_sets_of_scopes_queue_and_never_reuse_a_rotated_token() {
             let mut tokens = service.tokens.clone();
             let scopes = scopes.split(' ').map(str::to_owned).collect();
             let request = GetAccessTokenRequest { scopes, ..ask("mail") };
-            callers.spawn(async move { tokens.get_access_token(request).await.unwrap().into_inner().access_token });
+            callers.spawn(async move {
+                tokens.get_access_token(request).await.unwrap().into_inner().access_token
+            });
         }
     }
     let mut answers = callers.join_all().await;
@@ -266,7 +271,10 @@ async fn a_caller_who_goes_away_does_not_lose_the_rotated_token() {
     let mut tokens = service.tokens.clone();
     let mut impatient = JoinSet::new();
     impatient.spawn(async move { tokens.get_access_token(ask("mail")).await });
-    crate::world::eventually("the refresh is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+    crate::world::eventually("the refresh is under way", async || {
+        world.sim.counters().of(Endpoint::Token) == 1
+    })
+    .await;
     impatient.abort_all();
     // Stopping waits for the refresh, and what it brought is there afterwards.
     service.stop().await;
@@ -316,6 +324,24 @@ async fn scopes_that_nobody_consented_to_do_not_break_the_connection() {
     assert!(status.message().contains("AADSTS65001"), "{}", status.message());
     assert_eq!(service.connection(&name("mail")).await.state, i32::from(ConnectionState::Active));
     world.advance(2 * HOUR);
+    service.token(ask("mail")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_in_memory_is_served_while_the_database_fails() {
+    let (world, mut service) = World::with_service().await;
+    service.connect(&world, "mail").await;
+    let token = service.token(ask("mail")).await.unwrap().access_token;
+    let database = world.open_database().await;
+    database.execute_unprepared("ALTER TABLE connections RENAME TO away").await.unwrap();
+    world.advance(Duration::from_mins(10));
+    assert_eq!(service.token(ask("mail")).await.unwrap().access_token, token);
+    world.advance(2 * HOUR);
+    let status = service.token(ask("mail")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(status_reason(&status).as_deref(), Some("DATABASE_UNAVAILABLE"));
+    database.execute_unprepared("ALTER TABLE away RENAME TO connections").await.unwrap();
     service.token(ask("mail")).await.unwrap();
     service.stop().await;
 }

@@ -1,7 +1,8 @@
 //! `CreateConnection` from a refresh token.
 
 use proto::token::v1::{
-    self as wire, ClientCredentials, ConnectionState, CreateConnectionRequest, create_connection_request::Credential,
+    self as wire, ClientCredentials, ConnectionState, CreateConnectionRequest,
+    create_connection_request::Credential,
 };
 use service_kit::status::{status_reason, status_violations};
 use simulator::{CONFIDENTIAL_CLIENT_ID, Endpoint, FIRST_USER, Fault, FaultKind};
@@ -45,7 +46,8 @@ async fn a_refused_token_leaves_nothing_behind() {
 async fn an_id_that_is_taken_costs_no_refresh() {
     let (world, mut service) = World::with_service().await;
     service.connect(&world, "mail").await;
-    let status = service.connections.create_connection(import("mail", world.refresh_token())).await.unwrap_err();
+    let status =
+        service.connections.create_connection(import("mail", world.refresh_token())).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
     assert_eq!(status_reason(&status).as_deref(), Some("CONNECTION_EXISTS"));
     assert_eq!(world.sim.counters().refreshes, 1);
@@ -76,7 +78,8 @@ async fn a_request_that_was_throttled_says_for_how_long() {
         retry_after: Some(simulator::RetryAfter::Seconds(7)),
     };
     world.sim.faults().add(Fault::new(throttle).on(Endpoint::Token).times(1));
-    let status = service.connections.create_connection(import("mail", world.refresh_token())).await.unwrap_err();
+    let status =
+        service.connections.create_connection(import("mail", world.refresh_token())).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(service_kit::status::status_retry_after(&status), Some(std::time::Duration::from_secs(7)));
     service.stop().await;
@@ -104,7 +107,8 @@ async fn every_bad_field_is_named_at_once() {
 async fn client_credentials_are_not_supported_yet() {
     let (_world, mut service) = World::with_service().await;
     let mut request = import("mail", String::new());
-    request.credential = Some(Credential::ClientCredentials(ClientCredentials { directory_id: "t".to_owned() }));
+    request.credential =
+        Some(Credential::ClientCredentials(ClientCredentials { directory_id: "t".to_owned() }));
     let status = service.connections.create_connection(request).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     service.stop().await;

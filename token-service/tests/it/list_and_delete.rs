@@ -37,7 +37,8 @@ async fn lists_are_paged_in_order_and_filtered_by_tenant_and_state() {
         }
         request.page_token = next;
     }
-    let (all, next) = service.list(ListConnectionsRequest { parent: "tenants/-".into(), ..Default::default() }).await;
+    let (all, next) =
+        service.list(ListConnectionsRequest { parent: "tenants/-".into(), ..Default::default() }).await;
     assert_eq!((&paged, next.as_str()), (&all, ""));
     assert_eq!(all.len(), 5);
     assert!(all.is_sorted());
@@ -100,11 +101,7 @@ async fn what_this_version_does_not_have_says_so() {
             .await
             .err(),
         service.connections.watch_connections(WatchConnectionsRequest::default()).await.err(),
-        service
-            .authorizations
-            .start_code_authorization(StartCodeAuthorizationRequest::default())
-            .await
-            .err(),
+        service.authorizations.start_code_authorization(StartCodeAuthorizationRequest::default()).await.err(),
         service
             .authorizations
             .complete_code_authorization(wire::CompleteCodeAuthorizationRequest::default())

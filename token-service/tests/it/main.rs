@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod device_authorization;
 #[cfg(test)]
+mod envelope_v1;
+#[cfg(test)]
 mod get_access_token;
 #[cfg(test)]
 mod import;
@@ -12,6 +14,8 @@ mod list_and_delete;
 mod needs_reauth;
 #[cfg(test)]
 mod no_leaks;
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod start;
 #[cfg(test)]

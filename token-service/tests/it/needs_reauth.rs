@@ -126,14 +126,18 @@ async fn whoever_is_refused_after_somebody_else_rotated_adopts_theirs() {
     world.advance(HOURS);
     world.sim.reset_counters();
     // The first request waits and is then refused; the second one succeeds meanwhile.
-    world.sim.faults().add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
+    world
+        .sim
+        .faults()
+        .add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
     world.sim.faults().add(refusal(400, "invalid_grant", 50_173).times(1));
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
         let answer = first.token(ask("mail")).await;
         (first, answer)
     });
-    eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+    eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1)
+        .await;
     let token = second.token(ask("mail")).await.unwrap().access_token;
     let (first, answer) = waiting.join_next().await.unwrap().unwrap();
     assert_eq!(answer.unwrap().access_token, token);
@@ -150,14 +154,18 @@ async fn a_refresh_that_succeeded_outranks_a_refusal_that_came_in_between() {
     world.advance(HOURS);
     world.sim.reset_counters();
     // The first request waits and then succeeds; the second one is refused meanwhile.
-    world.sim.faults().add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
+    world
+        .sim
+        .faults()
+        .add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
     world.sim.faults().add(refusal(400, "invalid_grant", 50_173).skip(1).times(1));
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
         let answer = first.token(ask("mail")).await;
         (first, answer)
     });
-    eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+    eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1)
+        .await;
     let status = second.token(ask("mail")).await.unwrap_err();
     assert_eq!(status_reason(&status).as_deref(), Some("NEEDS_REAUTH"));
     let (first, answer) = waiting.join_next().await.unwrap().unwrap();
@@ -182,7 +190,8 @@ async fn an_operator_who_refreshes_learns_that_a_block_was_lifted() {
     service.connections.refresh_connection(refresh()).await.unwrap_err();
     assert_eq!(service.connection(&name("mail")).await.state_time, blocked.state_time);
     world.sim.faults().remove(block);
-    let lifted = service.connections.refresh_connection(refresh()).await.unwrap().into_inner().connection.unwrap();
+    let lifted =
+        service.connections.refresh_connection(refresh()).await.unwrap().into_inner().connection.unwrap();
     assert_eq!((lifted.state(), lifted.state_cause.as_str()), (ConnectionState::Active, ""));
     assert_ne!(lifted.state_time, blocked.state_time);
     service.token(ask("mail")).await.unwrap();

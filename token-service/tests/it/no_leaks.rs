@@ -98,7 +98,11 @@ fn search_database(world: &World, secrets: &[String]) {
     let mut searched = 0;
     for entry in fs::read_dir(world.folder.path()).unwrap() {
         let path = entry.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
+        let bytes = match fs::read(&path) {
+            // SQLite removes the files beside the database when it closes it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            read => read.unwrap(),
+        };
         find(&path.display().to_string(), &bytes, secrets);
         searched += bytes.len();
     }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 use service_kit::exit::Exit;
 use token_service::StartError;
 
-use crate::world::{World, ask};
+use crate::world::{World, ask, eventually};
 
 /// The one-line text and the exit code of a start that fails.
 async fn refusal(world: &World, config: token_service::Config) -> (String, Exit) {
@@ -104,7 +104,8 @@ async fn every_service_has_its_health() {
 
 /// Runs the binary to its end.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_token-service")).args(arguments).env_clear().output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_token-service")).args(arguments).env_clear().output().unwrap();
     assert!(output.stdout.is_empty());
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -140,4 +141,37 @@ fn the_binary_says_in_one_line_what_is_wrong() {
     let (code, _) = serve(&["--keyring", &keyring, "--nonsense"]);
     assert_eq!(code, Some(64));
     assert!(!folder.path().join("token.db").exists());
+}
+
+#[tokio::test]
+async fn the_binary_serves_until_sigterm() {
+    let world = World::new().await;
+    // A port that was free a moment ago.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_token-service"))
+        .args(["serve", "--listen", &address, "--create-keyring", "--client-id", simulator::PUBLIC_CLIENT_ID])
+        .arg("--keyring")
+        .arg(world.keyring_path())
+        .env_clear()
+        .env("SLUICE_TOKEN_DATABASE", format!("sqlite:{}", world.database_path().display()))
+        .env("SLUICE_AUTHORITY", world.sim.authority())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let channel =
+        tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    eventually("it serves", async || {
+        health.check(tonic_health::pb::HealthCheckRequest::default()).await.is_ok()
+    })
+    .await;
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let mut ended = None;
+    eventually("it ends", async || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    assert_eq!(ended.unwrap().code(), Some(0));
 }

@@ -41,24 +41,24 @@ impl Changes {
             entries.iter().filter(|entry| entry.kind == EntryKind::File && entry.size < 1_000_000);
         let mut next = || files.next().map(|entry| entry.id.clone()).ok_or_else(too_few);
         for _ in 0..EDITS {
-            apply(drive, Change::Edit { item: next()?, size: None })?;
+            apply(drive, &Change::Edit { item: next()?, size: None })?;
         }
         for _ in 0..DELETIONS {
-            apply(drive, Change::Delete { item: next()? })?;
+            apply(drive, &Change::Delete { item: next()? })?;
         }
-        apply(drive, Change::SwapNames { left: next()?, right: next()? })?;
-        let new_folder = apply(drive, Change::Mkdir { parent: "/".to_owned(), name: "Sorted".to_owned() })?;
-        apply(drive, Change::Move { item: next()?, parent: new_folder.clone(), name: None })?;
+        apply(drive, &Change::SwapNames { left: next()?, right: next()? })?;
+        let new_folder = apply(drive, &Change::Mkdir { parent: "/".to_owned(), name: "Sorted".to_owned() })?;
+        apply(drive, &Change::Move { item: next()?, parent: new_folder.clone(), name: None })?;
         for number in 0..ADDITIONS {
             let name = format!("new 🌱 {number}.txt");
-            apply(drive, Change::CreateFile { parent: new_folder.clone(), name, size: 5_000 })?;
+            apply(drive, &Change::CreateFile { parent: new_folder.clone(), name, size: 5_000 })?;
         }
-        apply(drive, Change::Rename { item: folder, name: "Renamed as a whole".to_owned() })?;
+        apply(drive, &Change::Rename { item: folder, name: "Renamed as a whole".to_owned() })?;
         Ok(Self { files_below_folder })
     }
 
     /// Whether a run transferred what changed and nothing else.
-    pub(super) fn check(&self, run: &Run) -> Result<(), Failure> {
+    pub(super) fn check(run: &Run) -> Result<(), Failure> {
         let stats = run.stats.unwrap_or_default();
         let transferred = i64::try_from(EDITS + ADDITIONS).unwrap_or(i64::MAX);
         expect("only edited and added files are transferred", stats.files_transferred == transferred)?;
@@ -82,9 +82,9 @@ fn fullest_folder(entries: &[Entry]) -> Result<(String, usize), Failure> {
         .ok_or_else(too_few)
 }
 
-fn apply(drive: &DriveHandle, change: Change) -> Result<String, Failure> {
+fn apply(drive: &DriveHandle, change: &Change) -> Result<String, Failure> {
     drive
-        .apply(&change)
+        .apply(change)
         .map_err(|error| Failure::from_error(Exit::Failure, "cannot change the drive", &error))
 }
 

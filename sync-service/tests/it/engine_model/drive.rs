@@ -10,17 +10,40 @@ pub(super) const ROOT: &str = "root";
 /// What can happen to a drive. Numbers pick among what there is.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    CreateFile { parent: u16, name: u8 },
-    CreateFolder { parent: u16, name: u8 },
-    Edit { file: u16 },
-    Rename { item: u16, name: u8 },
-    Move { item: u16, parent: u16 },
-    SwapNames { left: u16, right: u16 },
+    CreateFile {
+        parent: u16,
+        name: u8,
+    },
+    CreateFolder {
+        parent: u16,
+        name: u8,
+    },
+    Edit {
+        file: u16,
+    },
+    Rename {
+        item: u16,
+        name: u8,
+    },
+    Move {
+        item: u16,
+        parent: u16,
+    },
+    SwapNames {
+        left: u16,
+        right: u16,
+    },
     /// `a/b` becomes `b/a`.
-    TurnInsideOut { folder: u16 },
-    Delete { item: u16 },
+    TurnInsideOut {
+        folder: u16,
+    },
+    Delete {
+        item: u16,
+    },
     /// Deleted, and at once there again under the same name with another id, the other kind of item half of the time.
-    Recreate { item: u16 },
+    Recreate {
+        item: u16,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +86,9 @@ impl Drive {
                 }
             }
             Op::Move { item, parent } => {
-                if let (Some(id), Some(parent)) = (pick(&self.ids(|_| true), *item), pick(&self.folders(), *parent)) {
+                if let (Some(id), Some(parent)) =
+                    (pick(&self.ids(|_| true), *item), pick(&self.folders(), *parent))
+                {
                     let name = self.nodes[&id].name.clone();
                     self.place(&id, &parent, &name);
                 }
@@ -80,7 +105,7 @@ impl Drive {
                     let Node { parent, name, content } = self.nodes[&id].clone();
                     self.delete(&id);
                     let number = self.number();
-                    let content = if number % 2 == 0 { content.map(|_| number) } else { Some(number) };
+                    let content = if number.is_multiple_of(2) { content.map(|_| number) } else { Some(number) };
                     self.add(Node { parent, name, content });
                 }
             }
@@ -89,7 +114,10 @@ impl Drive {
 
     /// Every path with its content.
     pub(super) fn tree(&self) -> Tree {
-        self.nodes.iter().map(|(id, node)| (self.path(id), node.content.map(|content| content.to_string()))).collect()
+        self.nodes
+            .iter()
+            .map(|(id, node)| (self.path(id), node.content.map(|content| content.to_string())))
+            .collect()
     }
 
     /// A complete listing: everything there is, nothing that is gone.
@@ -152,8 +180,8 @@ impl Drive {
         let free = self.child(parent, name).is_none();
         if free && !self.is_within(parent, id) {
             self.change(id, |node| {
-                node.parent = parent.to_owned();
-                node.name = name.to_owned();
+                parent.clone_into(&mut node.parent);
+                name.clone_into(&mut node.name);
             });
         }
     }
@@ -185,7 +213,8 @@ impl Drive {
     }
 
     fn delete(&mut self, id: &str) {
-        let below: Vec<String> = self.nodes.keys().filter(|other| self.is_within(other, id)).cloned().collect();
+        let below: Vec<String> =
+            self.nodes.keys().filter(|other| self.is_within(other, id)).cloned().collect();
         for id in below {
             self.stale.push(self.listed(&id));
             self.nodes.remove(&id);
@@ -228,7 +257,11 @@ impl Drive {
 
     fn path(&self, id: &str) -> String {
         let node = &self.nodes[id];
-        if node.parent == ROOT { node.name.clone() } else { format!("{}/{}", self.path(&node.parent), node.name) }
+        if node.parent == ROOT {
+            node.name.clone()
+        } else {
+            format!("{}/{}", self.path(&node.parent), node.name)
+        }
     }
 
     fn number(&mut self) -> u32 {

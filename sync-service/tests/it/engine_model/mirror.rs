@@ -58,7 +58,9 @@ impl Mirror {
         let home = TempDir::new().unwrap();
         let url = DatabaseUrl::sqlite(home.path().join("sync.db"));
         let connection = database::connect(&url, &PoolOptions::default()).await.unwrap();
-        migrations::ensure(&connection, migrations::Schema::Sync, migrations::Policy::MigrateEmbedded).await.unwrap();
+        migrations::ensure(&connection, migrations::Schema::Sync, migrations::Policy::MigrateEmbedded)
+            .await
+            .unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
         let ctx = Ctx::new(Store::new(connection), Arc::<ManualClock>::clone(&clock));
         let source = SourceName::parse("tenants/t/sources/s").unwrap();
@@ -81,7 +83,8 @@ impl Mirror {
         let mut crashes = crashes.iter().copied();
         let mut resync = resync;
         loop {
-            let leased = lease_run(&self.ctx, "w", Some(&self.source), Duration::ZERO).await.unwrap().unwrap();
+            let leased =
+                lease_run(&self.ctx, "w", Some(&self.source), Duration::ZERO).await.unwrap().unwrap();
             let result =
                 self.run(&leased, drive, &mut feed, seed, std::mem::take(&mut resync), crashes.next()).await;
             if result.is_ok() {
@@ -127,7 +130,8 @@ impl Mirror {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut cursor = leased.cursor.link().to_owned();
         if resync {
-            cursor = commit_page(&self.ctx, run, epoch, &cursor, Reading::ResyncRequired).await.unwrap().cursor;
+            cursor =
+                commit_page(&self.ctx, run, epoch, &cursor, Reading::ResyncRequired).await.unwrap().cursor;
         }
         let mut pages_read = 0;
         loop {
@@ -186,7 +190,9 @@ impl Mirror {
         let root = self.home.path().join("mirror");
         let mut tree = Tree::new();
         collect(&root, &root, &mut tree);
-        tree.retain(|path, content| !(path.starts_with(".sluice") && (content.is_none() || !path.contains("staging"))));
+        tree.retain(|path, content| {
+            !(path.starts_with(".sluice") && (content.is_none() || !path.contains("staging")))
+        });
         tree
     }
 }

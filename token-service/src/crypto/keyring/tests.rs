@@ -1,3 +1,5 @@
+//! Keyring files, good and bad.
+
 use std::{sync::Barrier, thread};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! One row of the provider's answers after another.
+
 use super::*;
 
 fn answer(status: u16, error: &str, numbers: &[u32]) -> ErrorAnswer {
@@ -34,7 +36,8 @@ fn throttling() {
     check("temporarily_unavailable", &[90_055], "throttled 30");
     check("invalid_grant", &[50_053], "throttled 900");
     assert_eq!(kind(&classify(&answer(429, "", &[]))), "throttled 30");
-    let with = |seconds| ErrorAnswer { retry_after: Some(Duration::from_secs(seconds)), ..answer(429, "", &[]) };
+    let with =
+        |seconds| ErrorAnswer { retry_after: Some(Duration::from_secs(seconds)), ..answer(429, "", &[]) };
     assert_eq!(kind(&classify(&with(7))), "throttled 7");
     assert_eq!(kind(&classify(&with(7200))), "throttled 3600");
 }
@@ -66,17 +69,18 @@ fn a_person_must_sign_in_again() {
     for error in ["consent_required", "interaction_required", "login_required"] {
         assert_eq!(kind(&classify(&answer(400, error, &[]))), "reauth Request", "{error}");
     }
-    let consent = ErrorAnswer { suberror: "consent_required".to_owned(), ..answer(400, "invalid_grant", &[]) };
+    let consent =
+        ErrorAnswer { suberror: "consent_required".to_owned(), ..answer(400, "invalid_grant", &[]) };
     assert_eq!(kind(&classify(&consent)), "reauth Request");
 }
 
 #[test]
 fn claims_are_passed_on() {
-    let challenge = ErrorAnswer {
-        claims: Some("{}".to_owned()),
-        ..answer(400, "interaction_required", &[50_076])
-    };
-    assert!(matches!(classify(&challenge), Refusal::NeedsReauth { claims: Some(claims), .. } if claims == "{}"));
+    let challenge =
+        ErrorAnswer { claims: Some("{}".to_owned()), ..answer(400, "interaction_required", &[50_076]) };
+    assert!(
+        matches!(classify(&challenge), Refusal::NeedsReauth { claims: Some(claims), .. } if claims == "{}")
+    );
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Every error as callers see it.
+
 use service_kit::status::status_retry_after;
 use tonic::Status;
 
@@ -34,7 +36,11 @@ fn table() -> Vec<(OpError, Code, &'static str)> {
             "CONNECTION_BLOCKED",
         ),
         (OpError::Revoked(connection()), Code::FailedPrecondition, "CONNECTION_REVOKED"),
-        (OpError::ProviderMisconfigured { cause: cause() }, Code::FailedPrecondition, "PROVIDER_MISCONFIGURED"),
+        (
+            OpError::ProviderMisconfigured { cause: cause() },
+            Code::FailedPrecondition,
+            "PROVIDER_MISCONFIGURED",
+        ),
         (
             OpError::ProviderThrottled { cause: cause(), retry_after: wait },
             Code::ResourceExhausted,
@@ -58,13 +64,18 @@ fn table() -> Vec<(OpError, Code, &'static str)> {
         (OpError::RefreshTokenRefused { cause: cause() }, Code::InvalidArgument, "REFRESH_TOKEN_REFUSED"),
         (OpError::AuthorizationNotFound(authorization), Code::NotFound, "AUTHORIZATION_NOT_FOUND"),
         (OpError::TooManyAuthorizations, Code::ResourceExhausted, "TOO_MANY_AUTHORIZATIONS"),
+        (OpError::ShuttingDown, Code::Unavailable, "SHUTTING_DOWN"),
         (OpError::Busy, Code::Unavailable, "BUSY"),
         (OpError::Store(StoreError::Conflict), Code::Unavailable, "BUSY"),
         (OpError::Store(database), Code::Unavailable, "DATABASE_UNAVAILABLE"),
         (OpError::Store(StoreError::NotFound), Code::Internal, "INTERNAL"),
         (OpError::Store(StoreError::AlreadyExists), Code::Internal, "INTERNAL"),
         (OpError::Store(inconsistent), Code::Internal, "INTERNAL"),
-        (OpError::Crypto { place: "canary".to_owned(), source: CryptoError::Open }, Code::Internal, "INTERNAL"),
+        (
+            OpError::Crypto { place: "canary".to_owned(), source: CryptoError::Open },
+            Code::Internal,
+            "INTERNAL",
+        ),
     ]
 }
 

@@ -1,0 +1,124 @@
+//! What a refusal means for a connection: mostly nothing.
+
+use service_kit::clock::Timestamp;
+
+use super::{Round, has_same_credential};
+use crate::{
+    domain::connection::{ConnectionState, StoredConnection},
+    ops::{
+        Context, OpError,
+        cooldowns::Reason,
+        error::RefusedPart,
+        get_access_token::{FlightKey, find_connection},
+    },
+    provider::{Fault, Reach, Refusal},
+    store::{RowVersion, StoreError},
+};
+
+/// Acts on a refusal.
+pub(super) async fn refused(
+    context: &Context,
+    key: &FlightKey,
+    stored: &StoredConnection,
+    refusal: Refusal,
+) -> Result<Round, OpError> {
+    let name = &key.connection;
+    let now = context.now();
+    let cool = |reason, cause| Err(context.cooldowns.record(name, now, reason, cause));
+    match refusal {
+        Refusal::Transient { cause, retry_after: None } => cool(Reason::Unavailable, cause),
+        Refusal::Transient { cause, retry_after: Some(wait) }
+        | Refusal::Throttled { cause, retry_after: wait } => cool(Reason::Throttled(wait), cause),
+        Refusal::AppMisconfigured { cause } => {
+            context.app_health.record_refused(&cause);
+            cool(Reason::Misconfigured, cause)
+        }
+        Refusal::NeedsReauth { cause, reach, claims } => {
+            let state = ConnectionState::NeedsReauth { cause };
+            permanently_refused(context, key, stored, state, Refused { reach, claims }).await
+        }
+        Refusal::Blocked { cause, reach } => {
+            let state = ConnectionState::Blocked { cause };
+            permanently_refused(context, key, stored, state, Refused { reach, claims: None }).await
+        }
+        Refusal::CallerFault { cause, fault } => Err(caller_fault(key, stored, cause, fault)),
+        // Answers that only a sign-in gets: here they make no sense, so they prove nothing.
+        other @ (Refusal::DevicePending
+        | Refusal::DeviceSlowDown
+        | Refusal::DeviceDeclined
+        | Refusal::DeviceExpired
+        | Refusal::CodeRefused { .. }) => cool(Reason::Unavailable, other.cause().to_owned()),
+    }
+}
+
+/// A permanent refusal changes the connection only if it is about the connection, and only if the refused token is still the
+/// one that is stored: otherwise somebody else rotated it, and theirs is adopted.
+async fn permanently_refused(
+    context: &Context,
+    key: &FlightKey,
+    stored: &StoredConnection,
+    state: ConnectionState,
+    refusal: Refused,
+) -> Result<Round, OpError> {
+    context.app_health.record_accepted();
+    let connection = &stored.connection;
+    let current = find_connection(context, &key.connection).await?;
+    if !has_same_credential(&current, stored) {
+        return Ok(Round::Overtaken);
+    }
+    let now = context.now();
+    let is_own_request = key.claims.is_none() && key.scopes == connection.scopes;
+    if refusal.reach == Reach::Request && !is_own_request {
+        return Err(refusal.error(key, state, now));
+    }
+    let current = current.connection;
+    let since = if current.state.kind() == state.kind() { current.state_time } else { now };
+    let changed = async {
+        let transaction = context.store.begin_write().await?;
+        transaction.set_connection_state(RowVersion::from(&current), &state, since).await?;
+        transaction.commit().await
+    };
+    match changed.await {
+        Ok(()) => {
+            tracing::warn!(
+                connection.name = %connection.name,
+                connection.state = ?state.kind(),
+                provider.cause = state.cause(),
+                "the identity provider refuses the connection for good"
+            );
+            Err(refusal.error(key, state, since))
+        }
+        Err(StoreError::Conflict) => Ok(Round::Overtaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The rest of a permanent refusal.
+struct Refused {
+    reach: Reach,
+    claims: Option<String>,
+}
+
+impl Refused {
+    fn error(self, key: &FlightKey, state: ConnectionState, since: Timestamp) -> OpError {
+        let connection = key.connection.clone();
+        match state {
+            ConnectionState::Blocked { cause } => OpError::Blocked { connection, cause, since },
+            ConnectionState::NeedsReauth { cause } => {
+                OpError::NeedsReauth { connection, cause, since, claims: self.claims }
+            }
+            ConnectionState::Active | ConnectionState::Revoked => OpError::Busy,
+        }
+    }
+}
+
+/// Scopes and claims are the caller's fault only where the caller sent them.
+fn caller_fault(key: &FlightKey, stored: &StoredConnection, cause: String, fault: Fault) -> OpError {
+    match fault {
+        Fault::Scopes if key.scopes != stored.connection.scopes => {
+            OpError::RequestRefused { part: RefusedPart::Scopes, cause }
+        }
+        Fault::Form if key.claims.is_some() => OpError::RequestRefused { part: RefusedPart::Claims, cause },
+        Fault::Scopes | Fault::Form => OpError::ProviderMisconfigured { cause },
+    }
+}
