@@ -104,15 +104,18 @@ impl Stage {
     /// Commands for whoever wants to look around.
     pub(super) fn things_to_try(&self) -> String {
         let (token, sync) = (self.embedded.token_service(), self.embedded.sync_service());
-        let services = format!("--token-service http://{token} --sync-service http://{sync}");
+        // Whoever tries the demo has usually not installed the command.
+        let program =
+            std::env::current_exe().map_or_else(|_| "sluice".to_owned(), |path| path.display().to_string());
+        let sluice = format!("{program} --token-service http://{token} --sync-service http://{sync}");
         let control = self.simulator.control();
         [
             "\nEverything is still running; ctrl-c ends it. In another terminal:".to_owned(),
-            format!("  sluice {services} status"),
-            format!("  sluice {services} connections"),
-            format!("  sluice {services} source list"),
-            format!("  sluice {services} runs {SOURCE}"),
-            format!("  sluice {services} sync {SOURCE}"),
+            format!("  {sluice} status"),
+            format!("  {sluice} connections"),
+            format!("  {sluice} source list"),
+            format!("  {sluice} runs {SOURCE}"),
+            format!("  {sluice} sync {SOURCE}"),
             format!("  grpcurl -plaintext {token} list"),
             format!(
                 "  grpcurl -plaintext -d '{{\"name\":\"{CONNECTION}\"}}' {token} sluice.token.v1.ConnectionService/GetConnection"
