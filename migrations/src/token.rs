@@ -1,8 +1,9 @@
-//! The token database: connections, their sealed tokens, authorizations.
+//! The token database: connections, their sealed tokens, who may refresh them, authorizations.
 
 mod m20261121_000001_create_connections;
 mod m20261121_000002_create_authorizations;
 mod m20261121_000003_create_keyring_canary;
+mod m20261121_000004_fence_refreshes;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_create_connections::Migration),
             Box::new(m20261121_000002_create_authorizations::Migration),
             Box::new(m20261121_000003_create_keyring_canary::Migration),
+            Box::new(m20261121_000004_fence_refreshes::Migration),
         ]
     }
 

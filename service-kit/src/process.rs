@@ -1,8 +1,9 @@
 //! The frame of every binary: read the command line, do it, say why not in one line, and end with a code that means something.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, process::ExitCode, sync::OnceLock, time::Duration};
 
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     error_chain::ErrorChain,
@@ -47,6 +48,7 @@ where
     F: Future<Output = Result<Exit, Failure>>,
 {
     tls::install_crypto_provider();
+    listen_for_signals();
     let cli = match C::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -63,6 +65,23 @@ where
     }
 }
 
+/// Makes SIGTERM and ctrl-c something to wait for before anything else happens: a signal that comes while a service starts would
+/// otherwise kill it in the middle.
+fn listen_for_signals() {
+    let told = CancellationToken::new();
+    if TOLD.set(told.clone()).is_ok() {
+        let signal = terminate_signal();
+        #[expect(clippy::disallowed_methods, reason = "ends with the process, and belongs to no lifecycle")]
+        tokio::spawn(async move {
+            signal.await;
+            told.cancel();
+        });
+    }
+}
+
+/// Cancelled by the first signal since [`run`] began.
+static TOLD: OnceLock<CancellationToken> = OnceLock::new();
+
 /// Waits for SIGTERM or ctrl-c, then drains. A lifecycle that ends by itself before that has failed.
 ///
 /// # Errors
@@ -70,7 +89,7 @@ where
 pub async fn serve_until_told(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
     let stopped = lifecycle.shutdown_token();
     let was_told = tokio::select! {
-        () = terminate_signal() => true,
+        () = told() => true,
         () = stopped.cancelled() => false,
     };
     let drain = lifecycle.shut_down(DRAIN_DEADLINE).await;
@@ -79,6 +98,13 @@ pub async fn serve_until_told(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
         Ok(Exit::Done)
     } else {
         Err(Failure::new(Exit::Failure, "the server failed; the log says why"))
+    }
+}
+
+async fn told() {
+    match TOLD.get() {
+        Some(told) => told.cancelled().await,
+        None => terminate_signal().await,
     }
 }
 

@@ -16,6 +16,9 @@ pub const INVALID_FIELDS: &str = "INVALID_FIELDS";
 pub const MAX_VIOLATIONS: usize = 24;
 /// Most characters of one violation's text.
 const MAX_VIOLATION_CHARS: usize = 200;
+/// Most characters of a document in the metadata. Receivers limit all trailers together to 8 or 16 KiB, and the details travel in
+/// base64.
+pub const MAX_DOCUMENT_CHARS: usize = 4 * 1024;
 /// Most characters of a message.
 const MAX_MESSAGE_CHARS: usize = 1000;
 
@@ -86,6 +89,17 @@ impl ApiError {
     #[must_use]
     pub fn with_metadata(mut self, key: &str, value: impl Into<String>) -> Self {
         self.metadata.insert(key.to_owned(), shortened(&value.into(), MAX_VIOLATION_CHARS));
+        self
+    }
+
+    /// Adds a document that only makes sense as a whole, such as a claims challenge; one that is longer than
+    /// [`MAX_DOCUMENT_CHARS`] is left out rather than cut.
+    #[must_use]
+    pub fn with_document(mut self, key: &str, document: impl Into<String>) -> Self {
+        let document = document.into();
+        if document.len() <= MAX_DOCUMENT_CHARS {
+            self.metadata.insert(key.to_owned(), document);
+        }
         self
     }
 

@@ -1,12 +1,14 @@
 //! Where files go: one small trait, a folder of this machine first.
 
 mod error;
+mod intent;
 mod local_folder;
 mod marker;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use error::DestinationError;
+pub use intent::{Change, Intent};
 pub use local_folder::LocalFolder;
 pub use marker::Marker;
 use service_kit::clock::Timestamp;
@@ -42,6 +44,14 @@ pub trait Destination: Send + Sync {
 
     /// Returns when everything done so far survives a loss of power.
     async fn flush(&self) -> Result<(), DestinationError>;
+
+    /// Notes, durably, every change that is about to be made or was made and is not reported yet, instead of those noted before.
+    ///
+    /// With this, whoever comes after a worker that died can tell what it did, whatever the drive says by then.
+    async fn announce(&self, intents: &[Intent]) -> Result<(), DestinationError>;
+
+    /// The announced changes that were made, as far as looking tells; they are durable by then.
+    async fn made(&self) -> Result<Vec<Intent>, DestinationError>;
 }
 
 /// A file that is being written. Dropped before it is finished, it leaves nothing behind.

@@ -11,6 +11,7 @@ mod execute;
 mod heartbeat;
 mod ingest;
 mod links;
+mod recover;
 mod run;
 mod service;
 mod tokens;

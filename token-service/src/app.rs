@@ -13,10 +13,10 @@ use service_kit::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Config, DEFAULT_SCOPES},
+    config::{Config, DEFAULT_SCOPES, Tuning},
     crypto::{FileKeyring, KeyringError},
     domain::scopes::{ScopeError, ScopeSet},
-    ops::{self, Context, KeyringMismatch, Parts},
+    ops::{self, Context, KeyringMismatch, Parts, RefreshTimes},
     provider::{Entra, EntraConfig, EntraConfigError},
     rpc,
     store::{Store, StoreError},
@@ -93,6 +93,16 @@ impl App {
         lifecycle: &Lifecycle,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        Self::start_tuned((config, Tuning::default()), listener, lifecycle, clock).await
+    }
+
+    /// As [`start`](Self::start), tuned.
+    pub async fn start_tuned(
+        (config, tuning): (Config, Tuning),
+        listener: TcpListener,
+        lifecycle: &Lifecycle,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         // What needs no database comes first: a wrong flag must not leave an empty database behind.
         let provider = config.provider;
         let default_scopes = default_scopes(&provider.default_scopes)?;
@@ -128,9 +138,13 @@ impl App {
             clock,
             lifecycle: lifecycle.clone(),
             default_scopes,
+            refresh_times: RefreshTimes { provider_timeout: tuning.provider_timeout },
         });
         let server =
             rpc::register(GrpcServer::new(lifecycle, config.limits), Arc::clone(&context)).serve(listener)?;
+        lifecycle.spawn("change feed", ops::change_feed::follow(Arc::clone(&context)));
+        lifecycle.spawn("change listener", ops::change_feed::listen(Arc::clone(&context)));
+        lifecycle.spawn("refresh ahead", ops::refresh_ahead::run(Arc::clone(&context)));
         lifecycle.spawn("authorization poller", ops::poll_authorizations::run(context));
         Ok(Self { server })
     }

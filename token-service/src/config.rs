@@ -1,6 +1,6 @@
 //! What the service is configured with. Secrets come as parsed values, never as text of a command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use service_kit::{
     database::{DatabaseUrl, PoolOptions},
@@ -52,4 +52,21 @@ pub struct ProviderConfig {
     pub directory: String,
     /// Scopes of connections whose maker names none; empty means [`DEFAULT_SCOPES`].
     pub default_scopes: Vec<String>,
+}
+
+/// Longest wait for the provider's answer to a refresh, unless configured otherwise.
+pub const DEFAULT_PROVIDER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What operators may tune and hardly ever need to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// Longest wait for the provider's answer to a refresh. The lease that keeps other replicas from asking meanwhile lasts a
+    /// little longer, and so do callers' waits after a replica vanished in the middle of a refresh.
+    pub provider_timeout: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { provider_timeout: DEFAULT_PROVIDER_TIMEOUT }
+    }
 }

@@ -1,6 +1,6 @@
 //! The token service as a process of its own.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use service_kit::{
@@ -15,7 +15,7 @@ use service_kit::{
 };
 use token_service::{
     App, Config, ProviderConfig,
-    config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY},
+    config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY, Tuning},
 };
 use url::Url;
 
@@ -65,6 +65,19 @@ struct ServeArgs {
     /// Scope of connections whose maker names none; may be given several times.
     #[arg(long = "scope", env = "SLUICE_SCOPES", value_delimiter = ' ')]
     scopes: Vec<String>,
+    /// Most connections to the database; on PostgreSQL one of them listens.
+    #[arg(long, env = "SLUICE_TOKEN_DATABASE_CONNECTIONS", default_value_t = PoolOptions::default().max_connections,
+        value_parser = clap::value_parser!(u32).range(2..=1000))]
+    database_connections: u32,
+    /// Seconds to wait for a free connection to the database.
+    #[arg(long, env = "SLUICE_TOKEN_DATABASE_WAIT", default_value_t = PoolOptions::default().acquire_timeout.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    database_wait_seconds: u64,
+    /// Seconds to wait for the provider's answer to a refresh. Should this process vanish meanwhile, another replica takes over
+    /// a little later than that.
+    #[arg(long, env = "SLUICE_PROVIDER_TIMEOUT", default_value_t = Tuning::default().provider_timeout.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    provider_timeout_seconds: u64,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -84,10 +97,11 @@ async fn main() -> ExitCode {
 
 async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     telemetry::init(args.log_format, &args.log).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let tuning = Tuning { provider_timeout: Duration::from_secs(args.provider_timeout_seconds) };
     let (listen, config) = (args.listen, config(args)?);
     let listener = server::bind(listen).await?;
     let lifecycle = Lifecycle::new();
-    let started = App::start(config, listener, &lifecycle, Arc::new(SystemClock)).await;
+    let started = App::start_tuned((config, tuning), listener, &lifecycle, Arc::new(SystemClock)).await;
     started.map_err(|error| Failure::new(error.exit(), error))?;
     process::serve_until_told(&lifecycle).await
 }
@@ -101,7 +115,10 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
     };
     Ok(Config {
         database,
-        pool: PoolOptions::default(),
+        pool: PoolOptions {
+            max_connections: args.database_connections,
+            acquire_timeout: Duration::from_secs(args.database_wait_seconds),
+        },
         keyring: args.keyring,
         create_keyring: args.create_keyring,
         provider: ProviderConfig {

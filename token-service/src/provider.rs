@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use service_kit::secret::SecretString;
 
 pub use entra::{Entra, EntraConfig, EntraConfigError};
-pub use error::{Fault, ProviderError, Reach, Refusal};
+pub use error::{Binds, Fault, ProviderError, Reach, Refusal};
 
 use crate::domain::{account::Account, scopes::ScopeSet};
 
@@ -37,6 +37,8 @@ pub struct TokenGrant {
     pub token_type: String,
     /// How long it lives.
     pub lifetime: Duration,
+    /// After how long the provider advises to replace it (`refresh_in`), where it does.
+    pub refresh_in: Option<Duration>,
     /// Scopes granted; nothing means those asked for.
     pub scopes: Option<ScopeSet>,
     /// The successor of the refresh token; nothing means the old one stays.

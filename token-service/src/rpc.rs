@@ -15,6 +15,7 @@ mod start_device_authorization;
 mod status;
 mod unimplemented;
 mod watch_authorization;
+mod watch_connections;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -114,9 +115,9 @@ impl ConnectionService for Rpc {
 
     async fn watch_connections(
         &self,
-        _request: Request<WatchConnectionsRequest>,
+        request: Request<WatchConnectionsRequest>,
     ) -> Result<Response<Self::WatchConnectionsStream>, Status> {
-        Err(ApiError::unimplemented("WatchConnections").into())
+        answer(watch_connections::handle(&self.context, &request.into_inner()).await)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The token database: connections, shared access tokens, authorizations, canaries.
+//! The token database: connections, shared access tokens, leases, state changes, authorizations, canaries.
 //!
 //! Everything secret arrives and leaves sealed. Reads stand on [`Store`]; whatever must happen together stands on a
 //! [`WriteTransaction`], which `ops` opens and commits. A write that assumes something about a row compares the row's
@@ -7,17 +7,22 @@
 mod access_tokens;
 mod authorizations;
 mod canaries;
+mod connection_changes;
 mod connections;
 mod entity;
 mod error;
+mod notifications;
+mod refresh_leases;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use service_kit::database;
 
 pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, scope_key};
 pub use authorizations::Poll;
+pub use connection_changes::{ChangeCount, ConnectionChange};
 pub use connections::{ConnectionFilter, RowVersion, Successor};
 pub use error::StoreError;
+pub use notifications::{Notification, Notifications};
 
 /// Tables and columns as they stand in associated data. They are part of the stored format: never rename them.
 pub mod places {
@@ -27,6 +32,8 @@ pub mod places {
     pub const ACCESS_TOKENS: &str = "access_tokens";
     /// Table of authorizations.
     pub const AUTHORIZATIONS: &str = "authorizations";
+    /// Table of state changes.
+    pub const CONNECTION_CHANGES: &str = "connection_changes";
     /// Column of a wrapped data key.
     pub const DATA_KEY: &str = "data_key";
     /// Column of a refresh token.

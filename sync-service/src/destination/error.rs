@@ -30,6 +30,12 @@ pub enum DestinationError {
         /// Path below the root.
         path: String,
     },
+    /// The folder that something was to be put into is not there.
+    #[error("the folder of {path} is not at the destination")]
+    ParentMissing {
+        /// Path below the root.
+        path: String,
+    },
     /// Something else is at the place.
     #[error("{path} is taken by something that is not the drive's")]
     Taken {
@@ -67,6 +73,7 @@ impl DestinationError {
             Self::Refused { reason, .. } => reason,
             Self::Busy { .. } => "DESTINATION_BUSY",
             Self::Missing { .. } => crate::ops::report_outcomes::NOT_AT_DESTINATION,
+            Self::ParentMissing { .. } => crate::ops::report_outcomes::FOLDER_NOT_AT_DESTINATION,
             Self::Taken { .. } => "PLACE_TAKEN",
             Self::NotEmpty { .. } => "FOLDER_NOT_EMPTY",
             Self::UnknownAction { .. } => "UNKNOWN_ACTION",
@@ -79,6 +86,7 @@ impl DestinationError {
         match self {
             Self::Refused { .. } | Self::Busy { .. } => true,
             Self::Missing { .. }
+            | Self::ParentMissing { .. }
             | Self::Taken { .. }
             | Self::NotEmpty { .. }
             | Self::UnknownAction { .. } => false,
@@ -98,6 +106,7 @@ impl DestinationError {
             }
             Self::Busy { .. }
             | Self::Missing { .. }
+            | Self::ParentMissing { .. }
             | Self::Taken { .. }
             | Self::NotEmpty { .. }
             | Self::UnknownAction { .. } => false,

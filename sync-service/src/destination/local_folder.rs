@@ -3,38 +3,34 @@
 //! Every access goes through a handle of the root that refuses to leave it (`cap-std`), whatever names or symbolic links are met.
 //! Files are written in Sluice's own folder and renamed into place once they are whole and on disk.
 
+mod journal;
+mod new_file;
+mod open;
+
 use std::{
     collections::HashSet,
-    fs::{File, FileTimes, TryLockError},
+    fs::{File, FileTimes},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64},
     },
     time::{Duration, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use cap_std::{
-    ambient_authority,
-    fs::{Dir, OpenOptions},
-};
+use cap_std::fs::{Dir, OpenOptions};
 use service_kit::clock::Timestamp;
-use tokio::{io::AsyncWriteExt as _, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::{Destination, DestinationError, Marker, NewFile, marker::MARKER_FILE};
-use crate::domain::local_name::OWN_FOLDER;
+use super::{Change, Destination, DestinationError, Intent, Marker, NewFile};
 
 /// Inside [`OWN_FOLDER`]: files that are being written.
 const TEMPORARY_FOLDER: &str = "tmp";
 
 /// Inside [`OWN_FOLDER`]: items set aside while another takes their place.
 const STAGING_FOLDER: &str = "staging";
-
-/// Inside [`OWN_FOLDER`]: held while a worker uses the destination.
-const LOCK_FILE: &str = "lock";
 
 /// A folder of this machine, locked for one worker.
 #[derive(Clone)]
@@ -64,7 +60,7 @@ impl LocalFolder {
     /// it, or what the system says.
     pub async fn open(path: &Path, marker: &Marker, filled_before: bool) -> Result<Self, DestinationError> {
         let (path, marker) = (path.to_owned(), marker.clone());
-        blocking(move || open(&path, &marker, filled_before)).await
+        blocking(move || open::open(&path, &marker, filled_before)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -74,7 +70,7 @@ impl LocalFolder {
         operation: impl FnOnce(&Inner, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, DestinationError> {
         let inner = Arc::clone(&self.inner);
-        let shown = path.join("/");
+        let shown = if path.is_empty() { "the destination".to_owned() } else { path.join("/") };
         let path: PathBuf = path.iter().collect();
         blocking(move || {
             operation(&inner, &path).map_err(|source| DestinationError::Io { what, path: shown, source })
@@ -119,6 +115,30 @@ impl Inner {
         Ok((dir, PathBuf::from(name)))
     }
 
+    /// Makes the entries of every folder that changed durable.
+    fn flush(&self) -> io::Result<()> {
+        use std::sync::atomic::Ordering;
+        // After one failure nothing that was done since the last success is known to be durable, and the system tells so only
+        // once: every later flush must fail too.
+        if self.flush_failed.swap(true, Ordering::Relaxed) {
+            return Err(io::Error::other("an earlier flush failed"));
+        }
+        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        for folder in touched {
+            let whole_root = folder.as_os_str().is_empty();
+            let dir = if whole_root { self.root.try_clone() } else { self.root.open_dir(&folder) };
+            // A folder that was itself moved or deleted since has nothing left to flush under this path; its new parent is in
+            // the list too.
+            match dir {
+                Ok(dir) => sync_folder(&dir)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.flush_failed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         found(self.root.symlink_metadata(path).map(|_| ()))
     }
@@ -138,7 +158,8 @@ impl Destination for LocalFolder {
                 }
                 Ok(false)
             })
-            .await?;
+            .await
+            .map_err(parent_missing)?;
         if taken { Err(DestinationError::Taken { path: path.join("/") }) } else { Ok(()) }
     }
 
@@ -156,7 +177,8 @@ impl Destination for LocalFolder {
                 }
                 Ok((true, done))
             })
-            .await?;
+            .await
+            .map_err(parent_missing)?;
         match (was_there, done) {
             (_, true) => Ok(()),
             (true, false) => Err(DestinationError::Taken { path: to.join("/") }),
@@ -165,16 +187,7 @@ impl Destination for LocalFolder {
     }
 
     async fn begin_file(&self) -> Result<Box<dyn NewFile>, DestinationError> {
-        let number = self.inner.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let path = [OWN_FOLDER.to_owned(), TEMPORARY_FOLDER.to_owned(), number.to_string()];
-        let file = self
-            .run("start a file in", &path, |inner, path| {
-                let file = inner.root.open_with(path, OpenOptions::new().write(true).create_new(true))?;
-                Ok(file.into_std())
-            })
-            .await?;
-        let temporary = Temporary { inner: Arc::clone(&self.inner), path: path.iter().collect() };
-        Ok(Box::new(LocalFile { folder: self.clone(), file: tokio::fs::File::from_std(file), temporary }))
+        new_file::begin(self).await
     }
 
     async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError> {
@@ -217,174 +230,29 @@ impl Destination for LocalFolder {
     }
 
     async fn flush(&self) -> Result<(), DestinationError> {
-        self.run("flush", &[], |inner, _| {
-            // After one failure nothing that was done since the last success is known to be durable, and the system tells so
-            // only once: every later flush must fail too.
-            if inner.flush_failed.swap(true, Ordering::Relaxed) {
-                return Err(io::Error::other("an earlier flush failed"));
-            }
-            let touched = std::mem::take(&mut *inner.touched.lock().unwrap_or_else(PoisonError::into_inner));
-            for folder in touched {
-                let dir = if folder.as_os_str().is_empty() {
-                    inner.root.try_clone()
-                } else {
-                    inner.root.open_dir(&folder)
-                };
-                // A folder that was itself moved or deleted since has nothing left to flush under this path; its
-                // new parent is in the list too.
-                match dir {
-                    Ok(dir) => sync_folder(&dir)?,
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
+        self.run("flush", &[], |inner, _| inner.flush()).await
+    }
+
+    async fn announce(&self, intents: &[Intent]) -> Result<(), DestinationError> {
+        let intents = intents.to_vec();
+        self.run("write the journal of", &[], move |inner, _| journal::write(&inner.root, &intents)).await
+    }
+
+    async fn made(&self) -> Result<Vec<Intent>, DestinationError> {
+        self.run("compare with the journal of", &[], |inner, _| {
+            let made = journal::made(&inner.root)?;
+            // Whoever made these may not have lived to flush them.
+            for intent in &made {
+                inner.touch(&intent.path.iter().collect::<PathBuf>());
+                if let Change::Move { from } = &intent.change {
+                    inner.touch(&from.iter().collect::<PathBuf>());
                 }
             }
-            inner.flush_failed.store(false, Ordering::Relaxed);
-            Ok(())
+            inner.flush()?;
+            Ok(made)
         })
         .await
     }
-}
-
-/// A file in the temporary folder, removed when dropped before it got its place.
-struct Temporary {
-    inner: Arc<Inner>,
-    path: PathBuf,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Already renamed is the good case; what else remains is removed when the destination is opened next.
-        drop(self.inner.root.remove_file(&self.path));
-    }
-}
-
-struct LocalFile {
-    folder: LocalFolder,
-    file: tokio::fs::File,
-    temporary: Temporary,
-}
-
-#[async_trait]
-impl NewFile for LocalFile {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), DestinationError> {
-        self.file.write_all(&bytes).await.map_err(|source| self.failed("write", source))
-    }
-
-    async fn finish(
-        mut self: Box<Self>,
-        path: &[String],
-        modified: Option<Timestamp>,
-    ) -> Result<(), DestinationError> {
-        self.file.flush().await.map_err(|source| self.failed("write", source))?;
-        let file =
-            self.file.try_clone().await.map_err(|source| self.failed("write", source))?.into_std().await;
-        let from = self.temporary.path.clone();
-        self.folder
-            .run("put in place", path, move |inner, path| {
-                if let Some(modified) = modified {
-                    set_modified(&file, modified)?;
-                }
-                file.sync_all()?;
-                inner.root.rename(&from, &inner.root, path)?;
-                inner.touch(path);
-                Ok(())
-            })
-            .await
-    }
-}
-
-impl LocalFile {
-    fn failed(&self, what: &'static str, source: io::Error) -> DestinationError {
-        DestinationError::Io { what, path: self.temporary.path.to_string_lossy().into_owned(), source }
-    }
-}
-
-fn open(path: &Path, marker: &Marker, filled_before: bool) -> Result<LocalFolder, DestinationError> {
-    let io = |what: &'static str| {
-        move |source| DestinationError::Io { what, path: path.display().to_string(), source }
-    };
-    if filled_before && !path.is_dir() {
-        return Err(missing_mirror(path));
-    }
-    std::fs::create_dir_all(path).map_err(io("make the destination"))?;
-    let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(io("open the destination"))?;
-    let marker_path = Path::new(OWN_FOLDER).join(MARKER_FILE);
-    match root.read_to_string(&marker_path) {
-        Ok(text) => check_marker(path, &text, marker)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if filled_before {
-                return Err(missing_mirror(path));
-            }
-            let mut entries = root.entries().map_err(io("list the destination"))?;
-            if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != OWN_FOLDER)) {
-                return Err(DestinationError::Refused {
-                    reason: "DESTINATION_NOT_EMPTY",
-                    path: path.to_owned(),
-                    what: "holds files already; a mirror needs a folder of its own".to_owned(),
-                });
-            }
-        }
-        Err(error) => return Err(io("read the marker of")(error)),
-    }
-    for folder in [TEMPORARY_FOLDER, STAGING_FOLDER] {
-        root.create_dir_all(Path::new(OWN_FOLDER).join(folder)).map_err(io("write to the destination"))?;
-    }
-    let lock = lock(&root, path)?;
-    write_marker(&root, &marker_path, marker).map_err(io("write the marker of"))?;
-    empty_temporary(&root).map_err(io("clear the temporary files of"))?;
-    let inner = Inner { root, next_temporary: AtomicU64::new(0), touched: Mutex::default(), flush_failed: AtomicBool::new(false), _lock: lock };
-    Ok(LocalFolder { inner: Arc::new(inner) })
-}
-
-fn missing_mirror(path: &Path) -> DestinationError {
-    DestinationError::Refused {
-        reason: "DESTINATION_MISSING",
-        path: path.to_owned(),
-        what: "was filled before and is not there now; mount it, or remove the source and add it again"
-            .to_owned(),
-    }
-}
-
-fn check_marker(path: &Path, text: &str, marker: &Marker) -> Result<(), DestinationError> {
-    match serde_json::from_str::<Marker>(text) {
-        Ok(found) if found == *marker => Ok(()),
-        Ok(found) => Err(DestinationError::Refused {
-            reason: "DESTINATION_TAKEN",
-            path: path.to_owned(),
-            what: format!(
-                "is the mirror of {} made {}; use another folder, or move this one away",
-                found.source, found.source_create_time
-            ),
-        }),
-        Err(error) => Err(DestinationError::Refused {
-            reason: "DESTINATION_TAKEN",
-            path: path.to_owned(),
-            what: format!("has a marker that cannot be read ({error}); use another folder"),
-        }),
-    }
-}
-
-fn lock(root: &Dir, path: &Path) -> Result<File, DestinationError> {
-    let io = |source| DestinationError::Io { what: "lock", path: path.display().to_string(), source };
-    let options = OpenOptions::new().write(true).create(true).clone();
-    let file = root.open_with(Path::new(OWN_FOLDER).join(LOCK_FILE), &options).map_err(io)?.into_std();
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DestinationError::Busy { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io(error)),
-    }
-}
-
-/// Writes the marker whole or not at all, and only where it is not there yet.
-fn write_marker(root: &Dir, marker_path: &Path, marker: &Marker) -> io::Result<()> {
-    if root.exists(marker_path) {
-        return Ok(());
-    }
-    let temporary = Path::new(OWN_FOLDER).join(TEMPORARY_FOLDER).join(MARKER_FILE);
-    root.write(&temporary, serde_json::to_vec_pretty(marker)?)?;
-    root.open(&temporary)?.sync_all()?;
-    root.rename(&temporary, root, marker_path)?;
-    sync_folder(&root.open_dir(OWN_FOLDER)?)
 }
 
 /// Makes a folder's entries durable. The handles of `cap-std` only name a folder (`O_PATH`); syncing needs one that reads it.
@@ -393,18 +261,6 @@ fn sync_folder(dir: &Dir) -> io::Result<()> {
     let readable =
         rustix::fs::openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     Ok(rustix::fs::fsync(readable)?)
-}
-
-/// Removes what a worker that was killed left half written.
-fn empty_temporary(root: &Dir) -> io::Result<()> {
-    let folder = root.open_dir(Path::new(OWN_FOLDER).join(TEMPORARY_FOLDER))?;
-    for entry in folder.entries()? {
-        let entry = entry?;
-        if !entry.file_type()?.is_dir() {
-            entry.remove_file()?;
-        }
-    }
-    Ok(())
 }
 
 fn set_modified(file: &File, modified: Timestamp) -> io::Result<()> {
@@ -419,6 +275,15 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+fn parent_missing(error: DestinationError) -> DestinationError {
+    if let DestinationError::Io { path, source, .. } = &error
+        && source.kind() == ErrorKind::NotFound
+    {
+        return DestinationError::ParentMissing { path: path.clone() };
+    }
+    error
 }
 
 fn missing(error: DestinationError) -> DestinationError {

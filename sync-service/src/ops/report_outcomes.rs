@@ -1,6 +1,6 @@
 //! Stores what became of actions. Changes only what is applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Ctx, OpError, leased::leased};
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// Reason of a worker that did not find at the destination what it was to rename.
 pub const NOT_AT_DESTINATION: &str = "NOT_AT_DESTINATION";
+
+/// Reason of a worker that did not find at the destination the folder that it was to put something into.
+pub const FOLDER_NOT_AT_DESTINATION: &str = "FOLDER_NOT_AT_DESTINATION";
 
 /// Longest reason and detail that are stored, in characters.
 const MAX_TEXT: usize = 300;
@@ -93,8 +96,10 @@ async fn store_batch(
     tokens: &[ActionToken],
 ) -> Result<(), StoreError> {
     let mut rows = read_rows(conn, source, outcomes, tokens).await?;
+    let mut lost = BTreeSet::new();
     for (outcome, token) in outcomes.iter().zip(tokens) {
         store_one(&mut rows, run, outcome, token);
+        lost.extend(lost_folder(&rows, outcome, token));
     }
     let (gone, kept): (Vec<Row>, Vec<Row>) =
         rows.into_values().partition(|row| row.item.work() == Work::Forget);
@@ -105,7 +110,28 @@ async fn store_batch(
         let ids: Vec<&str> = chunk.iter().map(|row| row.item.id.as_str()).collect();
         items::delete(conn, source, &ids).await?;
     }
+    for folder in lost {
+        items::take_away_folder(conn, source, &folder).await?;
+    }
     Ok(())
+}
+
+/// The folder that an outcome tells is not at the destination any more, with everything in it: it is to be made again.
+fn lost_folder(rows: &HashMap<String, Row>, outcome: &Outcome, token: &ActionToken) -> Option<String> {
+    let OutcomeResult::Failed { reason, .. } = &outcome.result else { return None };
+    match (reason.as_str(), token) {
+        (NOT_AT_DESTINATION, _) => {
+            let applied = rows.get(&outcome.item_id)?.item.applied.as_ref();
+            applied.filter(|applied| applied.kind == Kind::Folder).map(|_| outcome.item_id.clone())
+        }
+        (
+            FOLDER_NOT_AT_DESTINATION,
+            ActionToken::Folder { parent, .. }
+            | ActionToken::Moved { parent, .. }
+            | ActionToken::Content { parent, .. },
+        ) => Some(parent.clone()),
+        _ => None,
+    }
 }
 
 async fn read_rows(
@@ -152,6 +178,9 @@ fn store_one(rows: &mut HashMap<String, Row>, run: &mut Run, outcome: &Outcome, 
         {
             row.item.applied = None;
         }
+        OutcomeResult::Failed { reason, .. }
+            if reason == NOT_AT_DESTINATION
+                && row.item.applied.as_ref().is_some_and(|a| a.kind == Kind::Folder) => {}
         OutcomeResult::Failed { reason, detail } => {
             let known = row.failure.as_ref().is_some_and(|failure| failure.run == run.key);
             run.counts.items_failed += i64::from(!known);

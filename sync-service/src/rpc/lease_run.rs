@@ -10,7 +10,10 @@ use service_kit::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use super::{Answer, messages, parse, status::{shutting_down, status}};
+use super::{
+    Answer, messages, parse,
+    status::{shutting_down, status},
+};
 use crate::{
     domain::names::SourceName,
     ops::{Ctx, LEASE_TTL, lease_run},

@@ -7,7 +7,10 @@ use proto::sync::v1 as pb;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
-use super::{Answer, Streamed, messages, parse, status::{shutting_down, status}};
+use super::{
+    Answer, Streamed, messages, parse,
+    status::{shutting_down, status},
+};
 use crate::{
     domain::names::RunName,
     ops::{

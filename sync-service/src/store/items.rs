@@ -13,7 +13,7 @@ use super::{
     entity::item::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
-    item::{Applied, Desired, Item, Kind},
+    item::{Applied, Desired, Item, Kind, Work},
     source::{RunKey, SourceKey},
 };
 
@@ -160,6 +160,43 @@ pub async fn make_descendants_opaque(
             below.extend(rows.into_iter().map(|row| row.item.id));
         }
         parents = below;
+    }
+    Ok(())
+}
+
+/// Notes that a folder is not at the destination any more, nor anything that lay in it. Nothing for what is no folder there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_away_folder(
+    conn: &impl Connection,
+    source: SourceKey,
+    folder: &str,
+) -> Result<(), StoreError> {
+    let is_folder = |row: &Row| row.item.applied.as_ref().is_some_and(|applied| applied.kind == Kind::Folder);
+    let mut level: Vec<Row> =
+        by_ids(conn, source, &[folder]).await?.into_values().filter(is_folder).collect();
+    while !level.is_empty() {
+        let mut below = Vec::new();
+        for chunk in level.chunks_mut(BATCH) {
+            for row in &mut *chunk {
+                row.item.applied = None;
+            }
+            let (gone, kept): (Vec<Row>, Vec<Row>) =
+                chunk.iter().cloned().partition(|row| row.item.work() == Work::Forget);
+            upsert(conn, source, &kept).await?;
+            let gone: Vec<&str> = gone.iter().map(|row| row.item.id.as_str()).collect();
+            delete(conn, source, &gone).await?;
+            let lay_inside = Entity::find()
+                .filter(Column::SourceKey.eq(source.0))
+                .filter(Column::AppliedParentId.is_in(chunk.iter().map(|row| row.item.id.as_str())))
+                .all(conn)
+                .await?;
+            for row in lay_inside {
+                below.push(read(row)?);
+            }
+        }
+        level = below;
     }
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! Does the actions that the service lists, and reports what became of them, until it lists none.
 
-use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _};
 use graph_client::{DrivePath, GraphClient, TokenSource};
@@ -15,11 +20,12 @@ use super::{
     execute::{Executor, is_transfer},
     heartbeat::Spent,
     links::Links,
+    recover::intent,
     run::Stop,
     service::{SyncService, passes},
     transfer::Transfers,
 };
-use crate::destination::Destination;
+use crate::destination::{Destination, Intent};
 
 /// Outcomes in one report at most.
 const MAX_REPORT: usize = 250;
@@ -55,6 +61,7 @@ impl Applier {
             destination: self.destination,
             run: &self.run,
             epoch: self.epoch,
+            open: HashMap::new(),
             outcomes: Vec::new(),
             due: None,
         };
@@ -68,7 +75,7 @@ impl Applier {
             // Also when the wave failed: what is done and durable need not be done again.
             let flushed = reporter.flush().await;
             match (result, flushed) {
-                (Ok(0), Ok(())) => return Ok(()),
+                (Ok(0), Ok(())) => return Ok(reporter.destination.announce(&[]).await?),
                 (Ok(_), Ok(())) => broken = 0,
                 (Err(WorkerError::Service(status)), Ok(()))
                     if passes(&status) && broken < MAX_BROKEN_STREAMS =>
@@ -121,7 +128,11 @@ impl Wave<'_> {
             let due = reporter.due.unwrap_or_else(|| Instant::now() + MAX_REPORT_DELAY);
             tokio::select! {
                 page = pages.next(), if !listed_all && waiting.is_empty() => match page {
-                    Some(page) => waiting.extend(page?),
+                    Some(page) => {
+                        let page = page?;
+                        reporter.announce(&page).await?;
+                        waiting.extend(page);
+                    }
                     None => listed_all = true,
                 },
                 Some(done) = self.tasks.join_next() => {
@@ -141,11 +152,20 @@ struct Reporter<'a> {
     destination: Arc<dyn Destination>,
     run: &'a str,
     epoch: i64,
+    /// What is announced and not reported yet, by item.
+    open: HashMap<String, Intent>,
     outcomes: Vec<pb::Outcome>,
     due: Option<Instant>,
 }
 
 impl Reporter<'_> {
+    /// Before any of the actions is begun.
+    async fn announce(&mut self, actions: &[pb::Action]) -> Result<(), WorkerError> {
+        self.open.extend(actions.iter().filter_map(intent).map(|intent| (intent.item_id.clone(), intent)));
+        let intents: Vec<Intent> = self.open.values().cloned().collect();
+        Ok(self.destination.announce(&intents).await?)
+    }
+
     async fn add(&mut self, outcome: pb::Outcome) -> Result<(), WorkerError> {
         self.outcomes.push(outcome);
         self.due.get_or_insert_with(|| Instant::now() + MAX_REPORT_DELAY);
@@ -160,6 +180,11 @@ impl Reporter<'_> {
         self.destination.flush().await?;
         let outcomes = std::mem::take(&mut self.outcomes);
         let request = pb::ReportOutcomesRequest { run: self.run.to_owned(), epoch: self.epoch, outcomes };
-        self.service.report(request).await
+        let reported: Vec<String> = request.outcomes.iter().map(|outcome| outcome.item_id.clone()).collect();
+        self.service.report(request).await?;
+        for item_id in &reported {
+            self.open.remove(item_id);
+        }
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::{
     apply::Applier,
     heartbeat::{self, Spent},
     ingest::ingest,
+    recover,
 };
 use crate::{
     destination::{Destination, LocalFolder, Marker},
@@ -76,6 +77,7 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     let tokens: Arc<dyn graph_client::TokenSource> =
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
 
+    recover::report_made(&worker.service, destination.as_ref(), lease).await?;
     let listing = ingest(&worker.service, &worker.graph, tokens.as_ref(), &drive, lease, stop);
     let links = tokio::select! {
         links = listing => links?,

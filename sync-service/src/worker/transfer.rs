@@ -76,7 +76,8 @@ const REWRITTEN: [&str; 22] = [
     "pdf", "htm", "html", "aspx", "heic", "heif", "jpg", "jpeg", "one",
 ];
 
-fn is_rewritten(path: &[String]) -> bool {
+/// Whether the provider may send other bytes of such a file than it lists.
+pub(super) fn is_rewritten(path: &[String]) -> bool {
     let extension = path.last().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     extension.is_some_and(|extension| REWRITTEN.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }

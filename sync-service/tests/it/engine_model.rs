@@ -7,7 +7,9 @@
 mod drive;
 mod mirror;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+use service_kit::database::DatabaseUrl;
+use tempfile::TempDir;
 
 use self::{
     drive::{Drive, Op},
@@ -20,7 +22,8 @@ struct Round {
     ops: Vec<Op>,
     feed_seed: u64,
     resync: bool,
-    crashes: Vec<Crash>,
+    /// Where workers die, and what happens to the drive before the next one comes.
+    crashes: Vec<(Crash, Vec<Op>)>,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -35,6 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any.prop_map(|folder| Op::TurnInsideOut { folder }),
         2 => any.prop_map(|item| Op::Delete { item }),
         1 => any.prop_map(|item| Op::Recreate { item }),
+        2 => any.prop_map(|item| Op::Restore { item }),
     ]
 }
 
@@ -48,7 +52,7 @@ fn round() -> impl Strategy<Value = Round> {
         proptest::collection::vec(op(), 0..12),
         any::<u64>(),
         proptest::bool::weighted(0.15),
-        proptest::collection::vec(crash, 0..3),
+        proptest::collection::vec((crash, proptest::collection::vec(op(), 0..4)), 0..3),
     )
         .prop_map(|(ops, feed_seed, resync, crashes)| Round { ops, feed_seed, resync, crashes })
 }
@@ -74,5 +78,25 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+/// Histories on PostgreSQL; fewer, since they differ in the statements only.
+const POSTGRES_CASES: u32 = 12;
+
+/// Lives through a few histories on a migrated database.
+pub(crate) async fn live_on(url: &DatabaseUrl) {
+    let mut runner = TestRunner::deterministic();
+    for case in 0..POSTGRES_CASES {
+        let rounds = proptest::collection::vec(round(), 1..6).new_tree(&mut runner).unwrap().current();
+        let mut drive = Drive::default();
+        let mirror = Mirror::on(url, &format!("case-{case}"), TempDir::new().unwrap()).await;
+        for round in &rounds {
+            for op in &round.ops {
+                drive.apply(op);
+            }
+            mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
+            assert_eq!(mirror.tree(), drive.tree(), "{rounds:?}");
+        }
     }
 }

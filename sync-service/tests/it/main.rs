@@ -1,8 +1,30 @@
 //! sync-service and its worker, with real databases, real folders, real gRPC and the simulator over HTTP.
 
 #[cfg(test)]
+mod brake;
+#[cfg(test)]
+mod broken_connections;
+#[cfg(test)]
+mod cut_proxy;
+#[cfg(test)]
+mod destinations;
+#[cfg(test)]
 mod engine_model;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod listing_faults;
+#[cfg(test)]
 mod mirror_a_drive;
+#[cfg(test)]
+mod no_leaks;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
+mod rpc;
+#[cfg(test)]
+mod transfer_faults;
 #[cfg(test)]
 mod world;

@@ -12,11 +12,12 @@ use graph_client::GraphConfig;
 use proto::{
     sync::v1::{
         self as pb, run_service_client::RunServiceClient, source_service_client::SourceServiceClient,
+        worker_service_client::WorkerServiceClient,
     },
     token::v1 as token_pb,
 };
 use service_kit::{
-    clock::SystemClock,
+    clock::{Clock as _, ManualClock, SystemClock},
     database::{DatabaseUrl, PoolOptions},
     lifecycle::Lifecycle,
     server::{self, ServerLimits},
@@ -24,6 +25,7 @@ use service_kit::{
 use simulator::{DriveHandle, DriveSpec, EntryKind, NameStyle, Simulator};
 use sync_service::{
     domain::{local_name, names::SourceName},
+    ops::LEASE_TTL,
     worker::{RunEnd, Worker, WorkerConfig},
 };
 use tempfile::TempDir;
@@ -33,6 +35,12 @@ use tonic::transport::{Channel, Endpoint};
 pub(crate) const SOURCE: &str = "tenants/acme/sources/docs";
 const CONNECTION: &str = "tenants/acme/connections/mail";
 
+/// How long a condition is waited for: far longer than it should ever take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Pause between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// Path to content; `None` for a folder. A separator that no name holds stands between the segments.
 pub(crate) type Tree = BTreeMap<String, Option<Vec<u8>>>;
 
@@ -41,8 +49,39 @@ pub(crate) struct World {
     pub(crate) sim: Simulator,
     pub(crate) drive: DriveHandle,
     pub(crate) sync_address: SocketAddr,
+    /// sync-service's time; it moves only when it is told to.
+    pub(crate) clock: Arc<ManualClock>,
     token_address: SocketAddr,
-    lifecycle: Lifecycle,
+    token_lifecycle: Lifecycle,
+    sync_lifecycle: Lifecycle,
+}
+
+/// How workers of a test differ from the usual ones.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    /// Tells the worker to stop.
+    pub(crate) stop: CancellationToken,
+    /// Another way to sync-service.
+    pub(crate) sync_service: Option<SocketAddr>,
+}
+
+pub(crate) fn source_name() -> SourceName {
+    SourceName::parse(SOURCE).unwrap()
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !condition().await {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited in vain: {what}");
+}
+
+/// A drive without anything in it.
+pub(crate) fn empty_drive() -> DriveSpec {
+    DriveSpec { files: 0, folders: 0, ..small_drive() }
 }
 
 /// A small drive with every kind of name.
@@ -64,10 +103,13 @@ impl World {
         let home = TempDir::new().unwrap();
         let sim = Simulator::start(simulator::Config::default()).await.unwrap();
         let drive = sim.create_drive(spec).unwrap();
-        let lifecycle = Lifecycle::new();
-        let token_address = start_token_service(&sim, home.path(), &lifecycle).await;
-        let sync_address = start_sync_service(home.path(), &lifecycle).await;
-        let world = Self { home, sim, drive, sync_address, token_address, lifecycle };
+        let (token_lifecycle, sync_lifecycle) = (Lifecycle::new(), Lifecycle::new());
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let token_address = start_token_service(&sim, home.path(), &token_lifecycle).await;
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let sync_address = start_sync_service(home.path(), anywhere, &sync_lifecycle, &clock).await;
+        let world =
+            Self { home, sim, drive, sync_address, clock, token_address, token_lifecycle, sync_lifecycle };
         world.connect().await;
         world.create_source().await;
         world
@@ -82,23 +124,62 @@ impl World {
     }
 
     pub(crate) fn worker(&self) -> Worker {
-        self.worker_that_stops(CancellationToken::new())
+        self.worker_with(Setup::default())
     }
 
-    pub(crate) fn worker_that_stops(&self, stop: CancellationToken) -> Worker {
+    pub(crate) fn worker_with(&self, setup: Setup) -> Worker {
+        let mut graph = GraphConfig::new(self.sim.graph().parse().unwrap());
+        graph.retries.backoff_base = Duration::from_millis(5);
+        graph.retries.backoff_cap = Duration::from_millis(50);
         let config = WorkerConfig {
-            sync_service: Self::endpoint(self.sync_address),
+            sync_service: Self::endpoint(setup.sync_service.unwrap_or(self.sync_address)),
             token_service: Self::endpoint(self.token_address),
-            graph: GraphConfig::new(self.sim.graph().parse().unwrap()),
+            graph,
             name: "w".to_owned(),
             transfers: 8,
         };
-        Worker::new(config, Arc::new(SystemClock), stop).unwrap()
+        Worker::new(config, Arc::new(SystemClock), setup.stop).unwrap()
     }
 
     /// One run, by a worker of its own.
     pub(crate) async fn run(&self) -> RunEnd {
-        self.worker().run_source(&SourceName::parse(SOURCE).unwrap()).await.unwrap()
+        self.worker().run_source(&source_name()).await.unwrap()
+    }
+
+    /// One run that must end early. Gives its end and the run as the service has it.
+    pub(crate) async fn run_to_failure(&self) -> (RunEnd, pb::Run) {
+        let end = self.run().await;
+        assert!(end.error.is_some(), "{end:?}");
+        let run = self.get_run(&end.run).await;
+        (end, run)
+    }
+
+    /// One run that gets to its end, whatever is left then. Gives the run as the service has it.
+    pub(crate) async fn run_to_end(&self) -> pb::Run {
+        let end = self.run().await;
+        assert!(end.error.is_none(), "{end:?}");
+        self.get_run(&end.run).await
+    }
+
+    /// As if a worker had died: its lease has run out.
+    pub(crate) fn expire_leases(&self) {
+        self.clock.advance(LEASE_TTL + Duration::from_secs(1));
+    }
+
+    /// Ends sync-service in good order.
+    pub(crate) async fn stop_sync_service(&self) {
+        self.sync_lifecycle.shut_down(Duration::from_secs(10)).await;
+    }
+
+    /// Starts sync-service again on the same database and port.
+    pub(crate) async fn start_sync_service(&mut self) {
+        self.sync_lifecycle = Lifecycle::new();
+        start_sync_service(self.home.path(), self.sync_address, &self.sync_lifecycle, &self.clock).await;
+    }
+
+    /// Ends token-service for good.
+    pub(crate) async fn stop_token_service(&self) {
+        self.token_lifecycle.shut_down(Duration::from_secs(10)).await;
     }
 
     /// One run that must bring the destination level with the drive. Gives the run as the service has it.
@@ -129,6 +210,21 @@ impl World {
 
     pub(crate) async fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(Self::endpoint(self.sync_address).connect().await.unwrap())
+    }
+
+    pub(crate) async fn workers(&self) -> WorkerServiceClient<Channel> {
+        WorkerServiceClient::new(Self::endpoint(self.sync_address).connect().await.unwrap())
+    }
+
+    /// A lease of the source, for a worker that is nothing but calls.
+    pub(crate) async fn lease(&self) -> pb::Lease {
+        let request = pb::LeaseRunRequest { worker: "by hand".into(), source: SOURCE.into(), wait: None };
+        self.workers().await.lease_run(request).await.unwrap().into_inner().lease.unwrap()
+    }
+
+    pub(crate) async fn get_source(&self) -> pb::Source {
+        let request = pb::GetSourceRequest { name: SOURCE.into() };
+        self.sources().await.get_source(request).await.unwrap().into_inner().source.unwrap()
     }
 
     pub(crate) async fn get_run(&self, name: &str) -> pb::Run {
@@ -175,7 +271,8 @@ impl World {
     pub(crate) async fn end(self) {
         let violations = self.sim.violations();
         assert!(violations.is_empty(), "{violations:?}");
-        self.lifecycle.shut_down(Duration::from_secs(10)).await;
+        self.stop_sync_service().await;
+        self.stop_token_service().await;
         self.sim.stop().await;
     }
 }
@@ -200,11 +297,16 @@ async fn start_token_service(sim: &Simulator, home: &Path, lifecycle: &Lifecycle
     app.address()
 }
 
-pub(crate) async fn start_sync_service(home: &Path, lifecycle: &Lifecycle) -> SocketAddr {
-    let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+async fn start_sync_service(
+    home: &Path,
+    address: SocketAddr,
+    lifecycle: &Lifecycle,
+    clock: &Arc<ManualClock>,
+) -> SocketAddr {
+    let listener = server::bind(address).await.unwrap();
     let config = sync_service::Config::new(DatabaseUrl::sqlite(home.join("sync.db")));
-    let app = sync_service::App::start(config, listener, lifecycle, Arc::new(SystemClock)).await.unwrap();
-    app.address()
+    let clock = Arc::<ManualClock>::clone(clock);
+    sync_service::App::start(config, listener, lifecycle, clock).await.unwrap().address()
 }
 
 fn drive_tree(drive: &DriveHandle) -> Tree {

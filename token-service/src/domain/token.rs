@@ -23,6 +23,12 @@ impl TokenHash {
         Self(Sha256::digest(token.expose().as_bytes()).into())
     }
 
+    /// A number that is as good as random, and the same for the same token.
+    pub fn chance(&self) -> u8 {
+        let [first, ..] = self.0;
+        first
+    }
+
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -42,6 +48,8 @@ pub struct AccessToken {
     pub obtain_time: Timestamp,
     /// When it ends.
     pub expire_time: Timestamp,
+    /// When the provider advises to replace it (`refresh_in`), where it does.
+    pub advised_refresh_time: Option<Timestamp>,
     /// Its hash, computed once.
     pub hash: TokenHash,
 }

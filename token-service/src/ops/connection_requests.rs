@@ -1,19 +1,28 @@
 //! Reads, lists and deletes connections.
 
-use super::{AppHealth, Context, OpError, get_access_token::find_connection};
+use std::collections::HashMap;
+
+use super::{AppHealth, Context, Health, OpError, RefreshOutcome, get_access_token::find_connection};
 use crate::{
     domain::{connection::Connection, names::ConnectionName},
     store::{ConnectionFilter, StoreError},
 };
 
-/// Reads a connection, with the health of the app behind it.
+/// Reads a connection, and how it fares.
 pub async fn get_connection(
     context: &Context,
     name: &ConnectionName,
-) -> Result<(Connection, AppHealth), OpError> {
+) -> Result<(Connection, Health), OpError> {
     let connection = find_connection(context, name).await?.connection;
-    let health = app_health_of(context, &connection);
-    Ok((connection, health))
+    let lease = context.store.find_lease(name).await?;
+    let outcome = match lease {
+        Some(record) if record.is_outcome_unknown() => {
+            RefreshOutcome::Unknown { since: record.aftermath.loss_time }
+        }
+        Some(_) | None => RefreshOutcome::Known,
+    };
+    let app = app_health_of(context, &connection);
+    Ok((connection, Health { app, outcome }))
 }
 
 /// Lists up to `limit` connections after the name `after`.
@@ -22,11 +31,15 @@ pub async fn list_connections(
     filter: &ConnectionFilter,
     after: Option<&str>,
     limit: u64,
-) -> Result<Vec<(Connection, AppHealth)>, OpError> {
+) -> Result<Vec<(Connection, Health)>, OpError> {
     let connections = context.store.list_connections(filter, after, limit).await?;
+    let names: Vec<ConnectionName> = connections.iter().map(|connection| connection.name.clone()).collect();
+    let unknown: HashMap<_, _> = context.store.list_unknown_outcomes(&names).await?.into_iter().collect();
     let with_health = |connection: Connection| {
-        let health = app_health_of(context, &connection);
-        (connection, health)
+        let since = unknown.get(&connection.name);
+        let outcome = since.map_or(RefreshOutcome::Known, |since| RefreshOutcome::Unknown { since: *since });
+        let app = app_health_of(context, &connection);
+        (connection, Health { app, outcome })
     };
     Ok(connections.into_iter().map(with_health).collect())
 }
@@ -38,6 +51,7 @@ pub async fn delete_connection(context: &Context, name: &ConnectionName) -> Resu
     let deleted = async {
         let transaction = context.store.begin_write().await?;
         transaction.delete_connection(name).await?;
+        transaction.record_deletion(name, context.now()).await?;
         transaction.commit().await
     };
     deleted.await.map_err(|error| match error {
@@ -49,6 +63,7 @@ pub async fn delete_connection(context: &Context, name: &ConnectionName) -> Resu
     })?;
     context.cache.invalidate(name);
     context.cooldowns.clear(name);
+    context.changes.wake();
     tracing::info!(connection.name = %name, "connection deleted");
     Ok(())
 }

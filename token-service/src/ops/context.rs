@@ -1,18 +1,29 @@
 //! What every use case needs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use service_kit::{
     clock::{Clock, Timestamp},
     lifecycle::Lifecycle,
+    resource_name::ResourceId,
 };
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    OpError, app_health::AppHealthMonitor, authorization_signals::AuthorizationSignals, cooldowns::Cooldowns,
-    custody::Custody, get_access_token::TokenFlights, refresh_queue::RefreshQueue, token_cache::TokenCache,
+    OpError, app_health::AppHealthMonitor, authorization_signals::AuthorizationSignals,
+    change_feed::ChangeFeed, cooldowns::Cooldowns, custody::Custody, directory_fences::DirectoryFences,
+    get_access_token::TokenFlights, refresh_queue::RefreshQueue, refresh_signals::RefreshSignals,
+    suspicions::Suspicions, token_cache::TokenCache,
 };
-use crate::{crypto::KeySource, domain::scopes::ScopeSet, provider::IdentityProvider, store::Store};
+use crate::{
+    crypto::KeySource,
+    domain::{
+        refresh_lease::{LEASE_MARGIN, TAKEOVER_PAUSE},
+        scopes::ScopeSet,
+    },
+    provider::IdentityProvider,
+    store::Store,
+};
 
 /// What `app` puts together.
 pub struct Parts {
@@ -28,6 +39,27 @@ pub struct Parts {
     pub lifecycle: Lifecycle,
     /// Scopes of connections whose maker names none.
     pub default_scopes: ScopeSet,
+    /// How long a refresh may take.
+    pub refresh_times: RefreshTimes,
+}
+
+/// How long the parts of a refresh may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RefreshTimes {
+    /// Longest wait for the provider's answer.
+    pub provider_timeout: Duration,
+}
+
+impl RefreshTimes {
+    /// How long a lease lasts: longer than any request it stands for.
+    pub(super) fn lease_length(self) -> Duration {
+        self.provider_timeout + LEASE_MARGIN
+    }
+
+    /// Longest wait for others who refresh: one that vanished, and one that took over from it.
+    pub(super) fn longest_wait(self) -> Duration {
+        self.lease_length() * 2 + TAKEOVER_PAUSE
+    }
 }
 
 /// What every use case needs, and the state they share in this process.
@@ -38,10 +70,17 @@ pub struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lifecycle: Lifecycle,
     pub(super) default_scopes: ScopeSet,
+    pub(super) refresh_times: RefreshTimes,
+    /// Names this process in leases; made anew at each start.
+    pub(super) replica: String,
+    pub(super) changes: ChangeFeed,
+    pub(super) refresh_signals: RefreshSignals,
     pub(super) cache: TokenCache,
     pub(super) flights: TokenFlights,
     pub(super) refresh_queue: RefreshQueue,
     pub(super) cooldowns: Cooldowns,
+    pub(super) suspicions: Suspicions,
+    pub(super) directory_fences: DirectoryFences,
     pub(super) app_health: AppHealthMonitor,
     pub(super) signals: AuthorizationSignals,
     pub(super) poll_wakeup: Notify,
@@ -58,9 +97,15 @@ impl Context {
             flights: TokenFlights::for_tokens(parts.lifecycle.clone()),
             lifecycle: parts.lifecycle,
             default_scopes: parts.default_scopes,
+            refresh_times: parts.refresh_times,
+            replica: ResourceId::new_random("").to_string(),
+            changes: ChangeFeed::new(),
+            refresh_signals: RefreshSignals::new(),
             cache: TokenCache::new(),
             refresh_queue: RefreshQueue::default(),
             cooldowns: Cooldowns::new(),
+            suspicions: Suspicions::new(),
+            directory_fences: DirectoryFences::new(),
             app_health: AppHealthMonitor::default(),
             signals: AuthorizationSignals::new(),
             poll_wakeup: Notify::new(),

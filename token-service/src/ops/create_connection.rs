@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use service_kit::secret::SecretString;
 
 use super::{
-    AppHealth, Context, OpError,
+    Context, Health, OpError, RefreshOutcome,
     connection_requests::app_health_of,
     error::RefusedPart,
     sign_in::{NewConnection, SignIn, insert_connection, new_connection},
@@ -35,14 +35,14 @@ pub struct ImportRequest {
 pub async fn import_refresh_token(
     context: &Arc<Context>,
     request: ImportRequest,
-) -> Result<(Connection, AppHealth), OpError> {
+) -> Result<(Connection, Health), OpError> {
     let work = {
         let context = Arc::clone(context);
         async move { import(&context, request).await }
     };
     let connection = context.detached("refresh token import", work).await?;
-    let health = app_health_of(context, &connection);
-    Ok((connection, health))
+    let app = app_health_of(context, &connection);
+    Ok((connection, Health { app, outcome: RefreshOutcome::Known }))
 }
 
 async fn import(context: &Context, request: ImportRequest) -> Result<Connection, OpError> {
@@ -59,11 +59,11 @@ async fn import(context: &Context, request: ImportRequest) -> Result<Connection,
     let mut grant =
         context.provider.refresh(&request.refresh_token, &scopes, None).await.map_err(|error| {
             if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
-                context.app_health.record_refused(cause);
+                context.app_health.record_refused(cause, time);
             }
             import_error(error, are_callers_scopes)
         })?;
-    context.app_health.record_accepted();
+    context.app_health.record_success(&name, time);
     let refresh_token = grant.refresh_token.take().unwrap_or(request.refresh_token);
     let parts = NewConnection { name: &name, display_name: &request.display_name, scopes: &scopes };
     let sign_in = SignIn { refresh_token, grant, time };
@@ -85,7 +85,7 @@ fn import_error(error: ProviderError, are_callers_scopes: bool) -> OpError {
         Refusal::Transient { cause, retry_after } => {
             OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        Refusal::Throttled { cause, retry_after } => OpError::ProviderThrottled { cause, retry_after },
+        Refusal::Throttled { cause, retry_after, .. } => OpError::ProviderThrottled { cause, retry_after },
         Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
             OpError::RequestRefused { part: RefusedPart::Scopes, cause }
         }

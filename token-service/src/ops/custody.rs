@@ -108,6 +108,7 @@ impl Custody {
             scopes: grant.scopes.clone().unwrap_or_else(|| slot.scopes.clone()),
             obtain_time: now,
             expire_time: now.saturating_add(grant.lifetime),
+            advised_refresh_time: grant.refresh_in.map(|advised| now.saturating_add(advised)),
         };
         let stored = StoredAccessToken {
             connection: slot.connection.clone(),
@@ -116,6 +117,7 @@ impl Custody {
             granted_scopes: token.scopes.clone(),
             obtain_time: token.obtain_time,
             expire_time: token.expire_time,
+            advised_refresh_time: token.advised_refresh_time,
             generation,
             access_token: sealed,
         };
@@ -137,6 +139,7 @@ impl Custody {
             scopes: stored.granted_scopes,
             obtain_time: stored.obtain_time,
             expire_time: stored.expire_time,
+            advised_refresh_time: stored.advised_refresh_time,
         }))
     }
 

@@ -95,6 +95,9 @@ pub enum OpError {
     /// Too many authorizations are waiting.
     #[error("too many authorizations are waiting")]
     TooManyAuthorizations,
+    /// Changes after the resume token were cleared away, or it is of another database.
+    #[error("the changes after this resume token are not kept any more")]
+    ResumeTokenExpired,
     /// The service is stopping.
     #[error("the service is shutting down")]
     ShuttingDown,

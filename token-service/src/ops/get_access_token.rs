@@ -96,9 +96,8 @@ enum AtHand {
 async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHand, Arc<OpError>> {
     let name = &request.connection;
     let now = context.now();
-    // The connection's own scopes have the empty set's key in memory, so that the usual request needs no database.
-    let memory_key = scope_key(&request.scopes);
-    if let Some(token) = context.cache.get(name, &memory_key, now)
+    // The connection's own scopes have the empty set in memory, so that the usual request needs no database.
+    if let Some(token) = context.cache.get(name, &request.scopes, now)
         && decide(now, Some(Held::from(token.as_ref())), &request.wish) == Decision::Serve
     {
         return Ok(AtHand::Serve(token));
@@ -113,7 +112,7 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
     let held = shared_token(context, &stored, &scopes).await?;
     let decision = decide(now, held.as_deref().map(Held::from), &request.wish);
     if let (Decision::Serve, Some(token)) = (decision, &held) {
-        context.cache.insert(epoch, name, &memory_key, token, now);
+        context.cache.insert(epoch, name, &request.scopes, token, now);
         return Ok(AtHand::Serve(Arc::clone(token)));
     }
     refuse_unless_active(&stored)?;
@@ -130,7 +129,7 @@ fn unverified(
         return Err(Arc::new(error));
     }
     let name = &request.connection;
-    let held = context.cache.get_unverified(name, &scope_key(&request.scopes));
+    let held = context.cache.get_unverified(name, &request.scopes);
     let decision = decide(context.now(), held.as_deref().map(Held::from), &request.wish);
     match held {
         Some(token) if decision == Decision::Serve => {
@@ -160,7 +159,7 @@ async fn refresh_shared(
     };
     let epoch = context.cache.epoch();
     let fresh = run_flight(context, key).await?;
-    context.cache.insert(epoch, &request.connection, &scope_key(&request.scopes), &fresh, context.now());
+    context.cache.insert(epoch, &request.connection, &request.scopes, &fresh, context.now());
     Ok(fresh)
 }
 

@@ -168,7 +168,7 @@ async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
         }
         Err(ProviderError::Refused(refusal)) => {
             if let Refusal::AppMisconfigured { cause } = &refusal {
-                context.app_health.record_refused(cause);
+                context.app_health.record_refused(cause, context.now());
             }
             after_refusal(&refusal)
         }

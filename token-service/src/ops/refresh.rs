@@ -1,22 +1,24 @@
-//! One refresh: takes the connection's turn, adopts what somebody else obtained meanwhile, else asks the provider, makes the
-//! answer durable (`keep`), and only then hands it out; a refusal goes to `refused`.
+//! One refresh: takes the connection's turn in this process and its lease among all (`turn`), adopts what somebody else
+//! obtained meanwhile, else asks the provider, makes the answer durable (`keep`), and only then hands it out; a refusal goes to
+//! `refused`, and what the next refresh must know is left in the lease (`aftermath`).
 
+mod aftermath;
 mod keep;
 mod refused;
+mod turn;
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::error_chain::ErrorChain;
-
+use self::turn::{Ours, Turn, take_turn};
 use super::{
     Context, OpError,
-    cooldowns::Reason,
     custody::Custody,
-    get_access_token::{FlightKey, find_connection, refuse_unless_active, shared_token},
+    get_access_token::{FlightKey, refuse_unless_active, shared_token},
 };
 use crate::{
     domain::{
         connection::{ConnectionState, StoredConnection},
+        refresh_lease::Aftermath,
         refresh_policy::{Decision, Held, Wish, decide},
         token::AccessToken,
     },
@@ -37,13 +39,12 @@ enum Round {
 pub(super) async fn refresh(context: &Context, key: &FlightKey) -> Result<Arc<AccessToken>, OpError> {
     let _turn = context.refresh_queue.turn(&key.connection).await;
     for round in 0..MAX_ROUNDS {
-        let stored = find_connection(context, &key.connection).await?;
         let may_adopt = round > 0 || (!key.unconditional && key.claims.is_none());
-        if may_adopt && let Some(token) = adopt(context, key, &stored).await? {
-            return Ok(token);
-        }
-        refuse_unless_worth_asking(context, key, &stored)?;
-        if let Round::Done(token) = ask_provider(context, key, &stored).await? {
+        let ours = match take_turn(context, key, may_adopt).await? {
+            Turn::Adopted(token) => return Ok(token),
+            Turn::Ours(ours) => ours,
+        };
+        if let Round::Done(token) = ask_provider(context, key, &ours).await? {
             return Ok(token);
         }
     }
@@ -81,6 +82,9 @@ fn refuse_unless_worth_asking(
         });
     }
     let now = context.now();
+    if let Some(error) = context.directory_fences.standing(connection, now) {
+        return Err(error);
+    }
     let standing = if key.unconditional {
         context.cooldowns.standing_throttle(&key.connection, now)
     } else {
@@ -89,39 +93,48 @@ fn refuse_unless_worth_asking(
     standing.map_or(Ok(()), Err)
 }
 
-async fn ask_provider(
-    context: &Context,
-    key: &FlightKey,
-    stored: &StoredConnection,
-) -> Result<Round, OpError> {
-    let data_key = context.custody.data_key(stored).await?;
-    let refresh_token = Custody::open_refresh_token(&data_key, stored)?;
+async fn ask_provider(context: &Context, key: &FlightKey, ours: &Ours) -> Result<Round, OpError> {
+    let prepared = async {
+        let data_key = context.custody.data_key(&ours.stored).await?;
+        let refresh_token = Custody::open_refresh_token(&data_key, &ours.stored)?;
+        Ok((data_key, refresh_token))
+    };
+    let (data_key, refresh_token) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // Nothing was sent.
+            aftermath::give_back(context, key, ours, ours.unsettled(None)).await;
+            return Err(error);
+        }
+    };
     // The token's life is counted from before the request: rather too short than too long.
     let time = context.now();
-    match context.provider.refresh(&refresh_token, &key.scopes, key.claims.as_deref()).await {
+    let asked = context.provider.refresh(&refresh_token, &key.scopes, key.claims.as_deref());
+    let answer = tokio::time::timeout_at(ours.deadline, asked).await;
+    match answer.unwrap_or_else(|_late| Err(ProviderError::OutcomeUnknown("time-out".to_owned()))) {
         Ok(grant) => {
-            context.app_health.record_accepted();
+            context.app_health.record_success(&key.connection, context.now());
             context.cooldowns.clear(&key.connection);
-            keep::keep(context, key, stored, &data_key, (grant, time)).await
+            context.suspicions.clear(&key.connection);
+            let kept = keep::keep(context, key, ours, &data_key, (grant, time)).await;
+            match &kept {
+                // The lease was given back with it.
+                Ok(Round::Done(_)) => {}
+                // The credential is another one by now.
+                Ok(Round::Overtaken) => aftermath::give_back(context, key, ours, Aftermath::default()).await,
+                // It could not be stored: as if the answer had never come.
+                Err(_) => aftermath::give_back(context, key, ours, ours.lost(context.now(), None)).await,
+            }
+            kept
         }
-        Err(ProviderError::Refused(refusal)) => refused::refused(context, key, stored, refusal).await,
-        Err(error @ (ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_))) => {
-            tracing::warn!(
-                connection.name = %key.connection,
-                error = %ErrorChain(&error),
-                "a refresh brought no answer; the refresh token at hand is kept"
-            );
-            let cause = match &error {
-                ProviderError::OutcomeUnknown(_) => "answer lost",
-                ProviderError::Unreachable(_) | ProviderError::Refused(_) => "no connection",
-            };
-            Err(context.cooldowns.record(
-                &key.connection,
-                context.now(),
-                Reason::Unavailable,
-                cause.to_owned(),
-            ))
+        Err(ProviderError::Refused(refusal)) => {
+            let remains = aftermath::of_refusal(&refusal);
+            let result = refused::refused(context, key, ours, refusal).await;
+            aftermath::give_back(context, key, ours, remains.after(context, ours, result.as_ref().err()))
+                .await;
+            result
         }
+        Err(error) => Err(aftermath::no_answer(context, key, ours, &error).await),
     }
 }
 

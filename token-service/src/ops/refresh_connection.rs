@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    AppHealth, Context, OpError,
-    connection_requests::app_health_of,
+    Context, Health, OpError,
+    connection_requests::get_connection,
     get_access_token::{FlightKey, find_connection, run_flight},
 };
-use crate::{
-    domain::{connection::Connection, names::ConnectionName, scopes::ScopeSet},
-    store::scope_key,
-};
+use crate::domain::{connection::Connection, names::ConnectionName, scopes::ScopeSet};
 
 /// Refreshes and gives the connection as it is afterwards.
 pub async fn refresh_connection(
     context: &Arc<Context>,
     name: &ConnectionName,
-) -> Result<(Connection, AppHealth), Arc<OpError>> {
+) -> Result<(Connection, Health), Arc<OpError>> {
     let stored = find_connection(context, name).await?;
     let epoch = context.cache.epoch();
     let key = FlightKey {
@@ -27,8 +24,6 @@ pub async fn refresh_connection(
         unconditional: true,
     };
     let token = run_flight(context, key).await?;
-    context.cache.insert(epoch, name, &scope_key(&ScopeSet::default()), &token, context.now());
-    let connection = find_connection(context, name).await?.connection;
-    let health = app_health_of(context, &connection);
-    Ok((connection, health))
+    context.cache.insert(epoch, name, &ScopeSet::default(), &token, context.now());
+    Ok(get_connection(context, name).await?)
 }

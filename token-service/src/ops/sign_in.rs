@@ -18,7 +18,7 @@ use crate::{
         scopes::ScopeSet,
     },
     provider::TokenGrant,
-    store::{RowVersion, StoreError, scope_key},
+    store::{RowVersion, StoreError, WriteTransaction, scope_key},
 };
 
 /// Generation of a connection that was just made.
@@ -75,6 +75,7 @@ pub(super) async fn insert_connection(
         let transaction = context.store.begin_write().await?;
         transaction.insert_connection(stored).await?;
         transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
+        record_active(&transaction, stored).await?;
         Ok(transaction.commit().await?)
     });
     match inserted.await {
@@ -136,12 +137,23 @@ pub(super) async fn settle(
     written?;
     if existing.is_some() {
         transaction.delete_access_tokens(name).await?;
+        transaction.clear_aftermath(name).await?;
     }
     transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
+    record_active(&transaction, &stored).await?;
     transaction.commit().await?;
+    context.changes.wake();
     context.cache.invalidate(name);
     context.cooldowns.clear(name);
+    context.suspicions.clear(name);
     Ok(Settled::Completed)
+}
+
+/// Tells replicas and watchers, also where the state was active before: what they have in memory is of another sign-in.
+async fn record_active(transaction: &WriteTransaction, stored: &StoredConnection) -> Result<(), StoreError> {
+    let connection = &stored.connection;
+    let now = connection.refresh_time.unwrap_or(connection.create_time);
+    transaction.record_state(connection, &connection.state, connection.state_time, now).await
 }
 
 /// The cause of an authorization that [`Settled::Mismatch`] ends.

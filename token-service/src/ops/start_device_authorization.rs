@@ -130,7 +130,7 @@ fn start_error(context: &Context, error: ProviderError, are_callers_scopes: bool
         Refusal::Transient { cause, retry_after } => {
             OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
         }
-        Refusal::Throttled { cause, retry_after } => OpError::ProviderThrottled { cause, retry_after },
+        Refusal::Throttled { cause, retry_after, .. } => OpError::ProviderThrottled { cause, retry_after },
         Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
             OpError::RequestRefused { part: RefusedPart::Scopes, cause }
         }
@@ -144,7 +144,7 @@ fn start_error(context: &Context, error: ProviderError, are_callers_scopes: bool
         | Refusal::DeviceDeclined
         | Refusal::DeviceExpired
         | Refusal::CodeRefused { .. }) => {
-            context.app_health.record_refused(other.cause());
+            context.app_health.record_refused(other.cause(), context.now());
             OpError::ProviderMisconfigured { cause: other.cause().to_owned() }
         }
     }

@@ -3,14 +3,17 @@
 use std::{fmt::Display, time::Duration};
 
 use service_kit::error_chain::ErrorChain;
+use tokio::time::Instant;
 
 use super::OpError;
 use crate::store::StoreError;
 
-/// How often storing is tried.
-const MAX_ATTEMPTS: u32 = 6;
+/// How long storing is tried: longer than a database takes to fail over or to restart.
+const KEEP_TRYING: Duration = Duration::from_mins(3);
 /// Wait before the second attempt; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Longest wait between attempts. It is shorter than the pause of whoever takes over an expired lease.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs a transaction again while the database is unavailable. An attempt whose commit was lost and that did happen shows up
 /// as a conflict in the next one: `attempt` must compare generations.
@@ -23,7 +26,8 @@ where
 {
     let subject = subject.to_string();
     let mut wait = FIRST_WAIT;
-    for _ in 1..MAX_ATTEMPTS {
+    let give_up = Instant::now() + KEEP_TRYING;
+    while Instant::now() < give_up {
         match attempt().await {
             Err(OpError::Store(StoreError::Unavailable(error))) => {
                 tracing::warn!(
@@ -32,7 +36,7 @@ where
                     "what the identity provider gave could not be stored yet, trying again"
                 );
                 tokio::time::sleep(wait).await;
-                wait = wait.saturating_mul(2);
+                wait = wait.saturating_mul(2).min(LONGEST_WAIT);
             }
             other => return other,
         }

@@ -13,24 +13,44 @@ use moka::sync::Cache;
 use service_kit::clock::Timestamp;
 
 use crate::{
-    domain::{names::ConnectionName, token::AccessToken},
+    domain::{
+        names::ConnectionName,
+        refresh_schedule::{is_in_use, refresh_ahead_time},
+        scopes::ScopeSet,
+        token::AccessToken,
+    },
     store::MAX_SCOPE_SETS,
 };
 
 /// Most connections whose tokens are in memory; those asked for least make room.
-const MAX_CONNECTIONS: u64 = 10_000;
+const MAX_CONNECTIONS: u64 = 100_000;
 /// How long an entry is believed without asking the database.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
-/// Connections that nobody asks for leave memory.
-const IDLE: Duration = Duration::from_mins(10);
+/// Connections that nobody asks for leave memory. Longer than the usual life of a token, so that those in use are refreshed ahead.
+const IDLE: Duration = Duration::from_mins(100);
+/// Pause between tries to refresh a token ahead of its end.
+const AHEAD_PAUSE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 struct Entry {
     token: Arc<AccessToken>,
     since: Timestamp,
+    /// When somebody last asked for it.
+    used_time: Timestamp,
+    /// Not refreshed ahead before this: the last try failed, or is under way.
+    ahead_pause: Timestamp,
 }
 
-type ScopeSets = Arc<Mutex<HashMap<String, Entry>>>;
+/// By the scopes that callers ask for; the connection's own have the empty set.
+type ScopeSets = Arc<Mutex<HashMap<ScopeSet, Entry>>>;
+
+/// A token that is in use and should be replaced before a caller must wait.
+#[derive(Clone, Debug)]
+pub(super) struct DueToken {
+    pub(super) connection: ConnectionName,
+    pub(super) asked: ScopeSet,
+    pub(super) token: Arc<AccessToken>,
+}
 
 /// A moment in the life of the cache: what was read before an invalidation is not put in after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,10 +72,10 @@ impl TokenCache {
     pub(super) fn get(
         &self,
         connection: &ConnectionName,
-        scope_key: &str,
+        asked: &ScopeSet,
         now: Timestamp,
     ) -> Option<Arc<AccessToken>> {
-        let entry = self.entry(connection, scope_key)?;
+        let entry = self.entry(connection, asked, Some(now))?;
         let is_believed = now >= entry.since && now.duration_since(entry.since) < BELIEVED_FOR;
         is_believed.then_some(entry.token)
     }
@@ -64,15 +84,39 @@ impl TokenCache {
     pub(super) fn get_unverified(
         &self,
         connection: &ConnectionName,
-        scope_key: &str,
+        asked: &ScopeSet,
     ) -> Option<Arc<AccessToken>> {
-        self.entry(connection, scope_key).map(|entry| entry.token)
+        self.entry(connection, asked, None).map(|entry| entry.token)
     }
 
-    fn entry(&self, connection: &ConnectionName, scope_key: &str) -> Option<Entry> {
+    fn entry(&self, connection: &ConnectionName, asked: &ScopeSet, used: Option<Timestamp>) -> Option<Entry> {
         let sets = self.connections.get(connection)?;
-        let sets = lock(&sets);
-        sets.get(scope_key).cloned()
+        let mut sets = lock(&sets);
+        let entry = sets.get_mut(asked)?;
+        entry.used_time = used.unwrap_or(entry.used_time);
+        Some(entry.clone())
+    }
+
+    /// Up to `limit` tokens that are in use and due to be replaced. They are not due again for a while.
+    pub(super) fn take_due(&self, now: Timestamp, limit: usize) -> Vec<DueToken> {
+        let mut due = Vec::new();
+        for (connection, sets) in &self.connections {
+            for (asked, entry) in lock(&sets).iter_mut() {
+                if due.len() >= limit {
+                    return due;
+                }
+                let token = &entry.token;
+                let is_due = refresh_ahead_time(token, token.hash.chance()) <= now
+                    && is_in_use(token, entry.used_time, now)
+                    && entry.ahead_pause <= now;
+                if is_due {
+                    entry.ahead_pause = now.saturating_add(AHEAD_PAUSE);
+                    let (connection, asked) = (ConnectionName::clone(&connection), asked.clone());
+                    due.push(DueToken { connection, asked, token: Arc::clone(token) });
+                }
+            }
+        }
+        due
     }
 
     /// To be taken before the database is read.
@@ -85,7 +129,7 @@ impl TokenCache {
         &self,
         epoch: Epoch,
         connection: &ConnectionName,
-        scope_key: &str,
+        asked: &ScopeSet,
         token: &Arc<AccessToken>,
         now: Timestamp,
     ) {
@@ -95,12 +139,22 @@ impl TokenCache {
         }
         let sets = self.connections.get_with_by_ref(connection, ScopeSets::default);
         let mut sets = lock(&sets);
-        if !sets.contains_key(scope_key) && u64::try_from(sets.len()).unwrap_or(u64::MAX) >= MAX_SCOPE_SETS {
+        if !sets.contains_key(asked) && u64::try_from(sets.len()).unwrap_or(u64::MAX) >= MAX_SCOPE_SETS {
             sets.clear();
         }
-        sets.insert(scope_key.to_owned(), Entry { token: Arc::clone(token), since: now });
+        // Whoever replaces a token ahead of time does not use it.
+        let used_time = sets.get(asked).map_or(now, |entry| entry.used_time);
+        let entry = Entry { token: Arc::clone(token), since: now, used_time, ahead_pause: now };
+        sets.insert(asked.clone(), entry);
         drop(sets);
         drop(current);
+    }
+
+    /// Forgets every connection.
+    pub(super) fn invalidate_all(&self) {
+        let mut epoch = lock(&self.epoch);
+        epoch.0 = epoch.0.wrapping_add(1);
+        self.connections.invalidate_all();
     }
 
     /// Forgets a connection; to be called after the change in the database is durable.
@@ -120,9 +174,13 @@ mod tests {
     use service_kit::secret::SecretString;
 
     use super::*;
-    use crate::domain::{scopes::ScopeSet, token::TokenHash};
+    use crate::domain::token::TokenHash;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn set(scope: &str) -> ScopeSet {
+        ScopeSet::parse([scope]).unwrap()
+    }
 
     fn name() -> ConnectionName {
         ConnectionName::parse("tenants/a/connections/b").unwrap()
@@ -137,17 +195,18 @@ mod tests {
             scopes: ScopeSet::default(),
             obtain_time: NOW,
             expire_time: NOW.saturating_add(Duration::from_hours(1)),
+            advised_refresh_time: None,
         })
     }
 
     #[test]
     fn an_entry_is_believed_for_a_while() {
         let cache = TokenCache::new();
-        cache.insert(cache.epoch(), &name(), "s", &token(), NOW);
-        assert!(cache.get(&name(), "s", NOW).is_some());
-        assert!(cache.get(&name(), "other", NOW).is_none());
-        assert!(cache.get(&name(), "s", NOW.saturating_add(BELIEVED_FOR)).is_none());
-        assert!(cache.get(&name(), "s", NOW.saturating_sub(Duration::from_secs(1))).is_none());
+        cache.insert(cache.epoch(), &name(), &set("s"), &token(), NOW);
+        assert!(cache.get(&name(), &set("s"), NOW).is_some());
+        assert!(cache.get(&name(), &set("other"), NOW).is_none());
+        assert!(cache.get(&name(), &set("s"), NOW.saturating_add(BELIEVED_FOR)).is_none());
+        assert!(cache.get(&name(), &set("s"), NOW.saturating_sub(Duration::from_secs(1))).is_none());
     }
 
     #[test]
@@ -155,20 +214,37 @@ mod tests {
         let cache = TokenCache::new();
         let before = cache.epoch();
         cache.invalidate(&name());
-        cache.insert(before, &name(), "s", &token(), NOW);
-        assert!(cache.get(&name(), "s", NOW).is_none());
-        cache.insert(cache.epoch(), &name(), "s", &token(), NOW);
+        cache.insert(before, &name(), &set("s"), &token(), NOW);
+        assert!(cache.get(&name(), &set("s"), NOW).is_none());
+        cache.insert(cache.epoch(), &name(), &set("s"), &token(), NOW);
         cache.invalidate(&name());
-        assert!(cache.get(&name(), "s", NOW).is_none());
+        assert!(cache.get(&name(), &set("s"), NOW).is_none());
     }
 
     #[test]
     fn sets_of_scopes_of_one_connection_are_bounded() {
         let cache = TokenCache::new();
         for number in 0..=MAX_SCOPE_SETS {
-            cache.insert(cache.epoch(), &name(), &number.to_string(), &token(), NOW);
+            cache.insert(cache.epoch(), &name(), &set(&number.to_string()), &token(), NOW);
         }
-        let kept = (0..=MAX_SCOPE_SETS).filter(|n| cache.get(&name(), &n.to_string(), NOW).is_some()).count();
+        let kept =
+            (0..=MAX_SCOPE_SETS).filter(|n| cache.get(&name(), &set(&n.to_string()), NOW).is_some()).count();
         assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn a_token_in_use_is_due_before_its_end_and_one_that_nobody_asks_for_is_not() {
+        let cache = TokenCache::new();
+        cache.insert(cache.epoch(), &name(), &set("s"), &token(), NOW);
+        assert!(cache.take_due(NOW, 10).is_empty());
+        let late = NOW.saturating_add(Duration::from_mins(50));
+        assert!(cache.take_due(late, 0).is_empty());
+        assert_eq!(cache.take_due(late, 10).len(), 1);
+        assert!(cache.take_due(late, 10).is_empty(), "it is under way");
+        assert_eq!(cache.take_due(late.saturating_add(AHEAD_PAUSE), 10).len(), 1, "it failed");
+        let later = NOW.saturating_add(Duration::from_mins(61));
+        assert!(cache.take_due(later, 10).is_empty(), "nobody asked for an hour");
+        cache.get(&name(), &set("s"), later);
+        assert_eq!(cache.take_due(later, 10).len(), 1);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::{AppHealth, Context, OpError, connection_requests::get_connection};
+use super::{Context, Health, OpError, connection_requests::get_connection};
 use crate::{
     domain::{
         authorization::{Authorization, AuthorizationState},
@@ -25,7 +25,7 @@ pub struct AuthorizationView {
     /// The authorization.
     pub authorization: Authorization,
     /// The connection, where the authorization is completed and the connection still there.
-    pub connection: Option<(Connection, AppHealth)>,
+    pub connection: Option<(Connection, Health)>,
 }
 
 /// Reads an authorization.

@@ -26,6 +26,8 @@ struct TokenBody {
     token_type: Option<String>,
     #[serde(default, deserialize_with = "lenient_seconds")]
     expires_in: Option<u64>,
+    #[serde(default, deserialize_with = "lenient_seconds")]
+    refresh_in: Option<u64>,
     scope: Option<String>,
     refresh_token: Option<String>,
     id_token: Option<String>,
@@ -67,6 +69,7 @@ pub(super) fn token_grant(answer: &Answer, client_id: &str) -> Option<TokenGrant
         access_token: Arc::new(SecretString::new(body.access_token)),
         token_type: body.token_type.unwrap_or_else(|| "Bearer".to_owned()),
         lifetime,
+        refresh_in: body.refresh_in.map(Duration::from_secs).filter(|advised| *advised < lifetime),
         scopes: body.scope.and_then(|scope| ScopeSet::parse_joined(&scope).ok()),
         refresh_token: body.refresh_token.filter(|token| !token.is_empty()).map(SecretString::new),
         account,
@@ -148,6 +151,19 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(token_grant(&answer(body), "app").unwrap().lifetime, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn advice_to_refresh_is_read_unless_it_makes_no_sense() {
+        let cases = [
+            (r#"{"access_token":"a","expires_in":3599,"refresh_in":"1800"}"#, Some(Duration::from_mins(30))),
+            (r#"{"access_token":"a","expires_in":3599,"refresh_in":3599}"#, None),
+            (r#"{"access_token":"a","expires_in":3599,"refresh_in":"soon"}"#, None),
+            (r#"{"access_token":"a","expires_in":3599}"#, None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(token_grant(&answer(body), "app").unwrap().refresh_in, expected, "{body}");
         }
     }
 

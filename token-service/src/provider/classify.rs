@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     MAX_RETRY_AFTER,
-    error::{Fault, Reach, Refusal},
+    error::{Binds, Fault, Reach, Refusal},
 };
 
 /// Wait when the provider throttles and does not say for how long.
@@ -40,7 +40,7 @@ pub(super) fn classify(answer: &ErrorAnswer) -> Refusal {
 
 fn by_status(answer: &ErrorAnswer) -> Option<Refusal> {
     match answer.status {
-        429 => Some(throttled(answer, DEFAULT_THROTTLE)),
+        429 => Some(throttled(answer, DEFAULT_THROTTLE, Binds::Directory)),
         408 | 500..=599 => Some(transient(answer)),
         _ => None,
     }
@@ -53,9 +53,9 @@ fn by_number(answer: &ErrorAnswer) -> Option<Refusal> {
 fn one_number(answer: &ErrorAnswer, number: u32) -> Option<Refusal> {
     let cause = || cause(answer);
     Some(match number {
-        50_196 => throttled(answer, LOOP_THROTTLE),
-        90_055 => throttled(answer, DEFAULT_THROTTLE),
-        50_053 => throttled(answer, LOCKED_WAIT),
+        50_196 => throttled(answer, LOOP_THROTTLE, Binds::Account),
+        90_055 => throttled(answer, DEFAULT_THROTTLE, Binds::Directory),
+        50_053 => throttled(answer, LOCKED_WAIT, Binds::Account),
         50_033 | 50_087 | 90_006 | 90_012 | 90_024 | 90_033 | 90_090 | 70_012 => transient(answer),
         // Inactive, sign-in frequency, the 24 hours of a single-page app, revoked, password changed, expired.
         700_082 | 70_008 | 70_043 | 700_084 | 50_173 | 50_132 | 50_133 | 50_089 | 70_000 => {
@@ -89,7 +89,7 @@ fn by_error(answer: &ErrorAnswer) -> Refusal {
         "expired_token" | "code_expired" => Refusal::DeviceExpired,
         "bad_verification_code" => Refusal::CodeRefused { cause },
         "invalid_grant" if answer.suberror == "consent_required" => needs_reauth(answer, Reach::Request),
-        "invalid_grant" => needs_reauth(answer, Reach::Grant),
+        "invalid_grant" => needs_reauth(answer, Reach::Unexplained),
         "interaction_required" | "login_required" | "consent_required" => {
             needs_reauth(answer, Reach::Request)
         }
@@ -111,9 +111,9 @@ fn transient(answer: &ErrorAnswer) -> Refusal {
     }
 }
 
-fn throttled(answer: &ErrorAnswer, default: Duration) -> Refusal {
+fn throttled(answer: &ErrorAnswer, default: Duration, binds: Binds) -> Refusal {
     let retry_after = answer.retry_after.unwrap_or(default).min(MAX_RETRY_AFTER);
-    Refusal::Throttled { cause: cause(answer), retry_after }
+    Refusal::Throttled { cause: cause(answer), retry_after, binds }
 }
 
 fn needs_reauth(answer: &ErrorAnswer, reach: Reach) -> Refusal {

@@ -7,8 +7,20 @@ use std::time::Duration;
 pub enum Reach {
     /// The refresh token or the account itself: no request of this connection will succeed.
     Grant,
+    /// The grant, as far as the provider says: it names no reason. Alone it is believed the second time only; when many connections
+    /// are refused like this at once, it is not about them.
+    Unexplained,
     /// This request: policy or consent for the scopes or claims asked for. Other scopes may still be had.
     Request,
+}
+
+/// Whom a throttle binds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Binds {
+    /// The account that the request was about.
+    Account,
+    /// Every request of this app to the account's directory.
+    Directory,
 }
 
 /// What about a request was wrong.
@@ -36,6 +48,8 @@ pub enum Refusal {
         cause: String,
         /// How long, at most an hour.
         retry_after: Duration,
+        /// Whom it binds.
+        binds: Binds,
     },
     /// A person must sign in again.
     NeedsReauth {

@@ -4,11 +4,12 @@ use proto::token::v1::{self as wire};
 
 use crate::{
     domain::connection::{Connection, StateKind},
-    ops::AppHealth,
+    ops::{AppHealth, Health, RefreshOutcome},
 };
 
 /// Builds the message.
-pub(super) fn connection_message(connection: Connection, health: AppHealth) -> wire::Connection {
+pub(super) fn connection_message(connection: Connection, health: Health) -> wire::Connection {
+    let (outcome, outcome_time) = outcome_message(health.outcome);
     let state = connection.state.kind();
     wire::Connection {
         name: connection.name.to_string(),
@@ -26,7 +27,9 @@ pub(super) fn connection_message(connection: Connection, health: AppHealth) -> w
         state_time: Some(connection.state_time.to_proto()),
         create_time: Some(connection.create_time.to_proto()),
         refresh_time: connection.refresh_time.map(service_kit::clock::Timestamp::to_proto),
-        app_health: health_message(health).into(),
+        app_health: health_message(health.app).into(),
+        refresh_outcome: outcome.into(),
+        refresh_outcome_time: outcome_time,
     }
 }
 
@@ -39,10 +42,20 @@ fn state_message(state: StateKind) -> wire::ConnectionState {
     }
 }
 
+fn outcome_message(outcome: RefreshOutcome) -> (wire::RefreshOutcome, Option<prost_types::Timestamp>) {
+    match outcome {
+        RefreshOutcome::Known => (wire::RefreshOutcome::Known, None),
+        RefreshOutcome::Unknown { since } => {
+            (wire::RefreshOutcome::Unknown, since.map(service_kit::clock::Timestamp::to_proto))
+        }
+    }
+}
+
 fn health_message(health: AppHealth) -> wire::AppHealth {
     match health {
         AppHealth::Unknown => wire::AppHealth::Unspecified,
         AppHealth::Healthy => wire::AppHealth::Healthy,
         AppHealth::Misconfigured => wire::AppHealth::Misconfigured,
+        AppHealth::Failing => wire::AppHealth::Failing,
     }
 }

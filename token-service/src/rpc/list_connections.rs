@@ -11,13 +11,11 @@ use service_kit::{
 
 use super::{connection_message::connection_message, request_fields, status::api_error};
 use crate::{
-    domain::{connection::StateKind, names::TenantName},
+    domain::connection::StateKind,
     ops::{Context, connection_requests::list_connections},
     store::ConnectionFilter,
 };
 
-/// Every tenant (AIP-159).
-const ALL_TENANTS: &str = "tenants/-";
 /// Parts of the sort key: the name.
 const SORT_COLUMNS: usize = 1;
 
@@ -44,12 +42,7 @@ pub(super) async fn handle(
 
 fn parse(request: &ListConnectionsRequest) -> Result<(ConnectionFilter, String, PageRequest), ApiError> {
     let mut violations = Violations::new();
-    let tenant = match request.parent.as_str() {
-        "" | ALL_TENANTS => Some(None),
-        parent => {
-            violations.check("parent", TenantName::parse(parent)).map(|name| Some(name.tenant().clone()))
-        }
-    };
+    let tenant = violations.check("parent", request_fields::tenant(&request.parent));
     let state = violations.check("state", state(request.state));
     let tenant_text = tenant.as_ref().and_then(Option::as_ref).map_or("-", ResourceId::as_str);
     let list = format!("connections of {tenant_text} in state {}", request.state);

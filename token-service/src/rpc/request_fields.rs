@@ -1,11 +1,14 @@
 //! Fields that several requests have.
 
 use service_kit::{
-    resource_name::NameError,
+    resource_name::{NameError, ResourceId},
     status::{ApiError, Violations},
 };
 
-use crate::domain::{connection::MAX_DISPLAY_NAME_CHARS, scopes::ScopeSet};
+use crate::domain::{connection::MAX_DISPLAY_NAME_CHARS, names::TenantName, scopes::ScopeSet};
+
+/// Every tenant (AIP-159).
+const ALL_TENANTS: &str = "tenants/-";
 
 /// Scopes; none is fine.
 pub(super) fn scopes(violations: &mut Violations, scopes: &[String]) -> Option<ScopeSet> {
@@ -22,6 +25,14 @@ pub(super) fn display_name(violations: &mut Violations, text: String) -> Option<
         Ok(text)
     };
     violations.check("display_name", checked)
+}
+
+/// The tenant in the field `parent`; nothing for all of them.
+pub(super) fn tenant(parent: &str) -> Result<Option<ResourceId>, NameError> {
+    match parent {
+        "" | ALL_TENANTS => Ok(None),
+        parent => TenantName::parse(parent).map(|name| Some(name.tenant().clone())),
+    }
 }
 
 /// A resource name in the field `name`.

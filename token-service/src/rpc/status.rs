@@ -36,7 +36,7 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
         }
         OpError::NeedsReauth { connection, cause, since, claims } => {
             let answer = unusable("NEEDS_REAUTH", "a person must sign in again", connection, (cause, *since));
-            claims.iter().fold(answer, |answer, claims| answer.with_metadata("claims", claims.clone()))
+            claims.iter().fold(answer, |answer, claims| answer.with_document("claims", claims.clone()))
         }
         OpError::Blocked { connection, cause, since } => {
             let advice = "an administrator of the account's organisation must act";
@@ -71,6 +71,11 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
         OpError::RefreshTokenRefused { cause } => {
             let message = "refresh_token: the identity provider does not accept it for this app";
             provider(Code::InvalidArgument, "REFRESH_TOKEN_REFUSED", message, cause)
+        }
+        OpError::ResumeTokenExpired => {
+            let message =
+                "changes after this resume token are not kept any more: list the connections and watch anew";
+            ApiError::new(Code::FailedPrecondition, "RESUME_TOKEN_EXPIRED", message)
         }
         OpError::Busy => unavailable("BUSY", "the service could not do it now"),
         OpError::ShuttingDown => unavailable("SHUTTING_DOWN", "the service is shutting down"),

@@ -28,6 +28,8 @@ pub struct StoredAccessToken {
     pub obtain_time: Timestamp,
     /// When it ends.
     pub expire_time: Timestamp,
+    /// When the provider advises to replace it, where it does.
+    pub advised_refresh_time: Option<Timestamp>,
     /// Generation of the connection that it was sealed at.
     pub generation: i64,
     /// The token, sealed by the connection's data key.
@@ -75,6 +77,7 @@ impl WriteTransaction {
             granted_scopes: Set(token.granted_scopes.to_string()),
             obtain_time: Set(token.obtain_time.as_millis()),
             expire_time: Set(token.expire_time.as_millis()),
+            refresh_after_time: Set(token.advised_refresh_time.map(Timestamp::as_millis)),
             generation: Set(token.generation),
             access_token: Set(token.access_token.as_bytes().to_vec()),
         };
@@ -84,6 +87,7 @@ impl WriteTransaction {
                 entity::Column::GrantedScopes,
                 entity::Column::ObtainTime,
                 entity::Column::ExpireTime,
+                entity::Column::RefreshAfterTime,
                 entity::Column::Generation,
                 entity::Column::AccessToken,
             ])
@@ -152,6 +156,7 @@ impl TryFrom<entity::Model> for StoredAccessToken {
             granted_scopes,
             obtain_time: Timestamp::from_millis(row.obtain_time),
             expire_time: Timestamp::from_millis(row.expire_time),
+            advised_refresh_time: row.refresh_after_time.map(Timestamp::from_millis),
             generation: row.generation,
             access_token: Sealed::from_bytes(row.access_token),
         })

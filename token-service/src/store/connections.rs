@@ -84,6 +84,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Up to `limit` active connections of an app that were last refreshed at or before `since`, longest ago first.
+    pub async fn list_idle_connections(
+        &self,
+        client_id: &str,
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let rows = entity::Entity::find()
+            .filter(entity::Column::State.eq(state_text(StateKind::Active)))
+            .filter(entity::Column::ClientId.eq(client_id))
+            .filter(entity::Column::RefreshTime.lte(since.as_millis()))
+            .order_by_asc(entity::Column::RefreshTime)
+            .limit(limit)
+            .all(&self.database)
+            .await?;
+        rows.into_iter().map(|row| StoredConnection::try_from(row).map(|stored| stored.connection)).collect()
+    }
+}
+
 impl WriteTransaction {
     /// Reads a connection.
     pub async fn get_connection(&self, name: &ConnectionName) -> Result<StoredConnection, StoreError> {
@@ -174,12 +194,22 @@ async fn find<C: ConnectionTrait>(
     row.ok_or(StoreError::NotFound)?.try_into()
 }
 
-fn state_text(state: StateKind) -> &'static str {
+pub(super) fn state_text(state: StateKind) -> &'static str {
     match state {
         StateKind::Active => "ACTIVE",
         StateKind::NeedsReauth => "NEEDS_REAUTH",
         StateKind::Blocked => "BLOCKED",
         StateKind::Revoked => "REVOKED",
+    }
+}
+
+pub(super) fn state_from_text(state: &str, cause: &str) -> Option<ConnectionState> {
+    match state {
+        "ACTIVE" => Some(ConnectionState::Active),
+        "NEEDS_REAUTH" => Some(ConnectionState::NeedsReauth { cause: cause.to_owned() }),
+        "BLOCKED" => Some(ConnectionState::Blocked { cause: cause.to_owned() }),
+        "REVOKED" => Some(ConnectionState::Revoked),
+        _ => None,
     }
 }
 
@@ -218,13 +248,7 @@ impl TryFrom<entity::Model> for StoredConnection {
             |problem| StoreError::Inconsistent { table: places::CONNECTIONS, row: row.name.clone(), problem };
         let name = ConnectionName::parse(&row.name).ok().ok_or_else(|| inconsistent("name"))?;
         let scopes = ScopeSet::parse_joined(&row.scopes).ok().ok_or_else(|| inconsistent("scopes"))?;
-        let state = match row.state.as_str() {
-            "ACTIVE" => ConnectionState::Active,
-            "NEEDS_REAUTH" => ConnectionState::NeedsReauth { cause: row.state_cause.clone() },
-            "BLOCKED" => ConnectionState::Blocked { cause: row.state_cause.clone() },
-            "REVOKED" => ConnectionState::Revoked,
-            _ => return Err(inconsistent("state")),
-        };
+        let state = state_from_text(&row.state, &row.state_cause).ok_or_else(|| inconsistent("state"))?;
         let account = match (&row.account_directory_id, &row.account_object_id) {
             (Some(directory_id), Some(object_id)) => Some(Account {
                 directory_id: directory_id.clone(),

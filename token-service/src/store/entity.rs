@@ -2,5 +2,8 @@
 
 pub(super) mod access_token;
 pub(super) mod authorization;
+pub(super) mod change_counter;
 pub(super) mod connection;
+pub(super) mod connection_change;
 pub(super) mod keyring_canary;
+pub(super) mod refresh_lease;

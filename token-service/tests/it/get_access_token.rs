@@ -207,6 +207,27 @@ async fn retry_after_is_kept_to() {
 }
 
 #[tokio::test]
+async fn a_throttle_of_one_connection_spares_its_whole_directory() {
+    let (world, mut service) = World::with_service().await;
+    service.connect(&world, "mail").await;
+    service.connect(&world, "files").await;
+    world.advance(2 * HOUR);
+    world.sim.faults().add(Fault::throttle(Endpoint::Token, 1, Some(RetryAfter::Seconds(90))));
+    let before = world.sim.counters().of(Endpoint::Token);
+    for id in ["mail", "files"] {
+        let status = service.token(ask(id)).await.unwrap_err();
+        assert_eq!(status_reason(&status).as_deref(), Some("PROVIDER_THROTTLED"));
+        assert!(status_retry_after(&status).is_some_and(|wait| wait > Duration::from_secs(80)));
+    }
+    assert_eq!(world.sim.counters().of(Endpoint::Token), before + 1);
+    world.advance(Duration::from_secs(91));
+    for id in ["mail", "files"] {
+        service.token(ask(id)).await.unwrap();
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn a_lost_answer_keeps_the_old_token_and_the_next_caller_probes() {
     let (world, mut service) = World::with_service().await;
     service.connect(&world, "mail").await;

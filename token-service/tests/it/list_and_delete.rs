@@ -3,7 +3,7 @@
 use proto::token::v1::{
     self as wire, ConnectionState, CreateConnectionRequest, DeleteConnectionRequest, GetConnectionRequest,
     ListAuditEventsRequest, ListConnectionsRequest, ListKeysRequest, StartCodeAuthorizationRequest,
-    WatchConnectionsRequest, audit_service_client::AuditServiceClient, key_service_client::KeyServiceClient,
+    audit_service_client::AuditServiceClient, key_service_client::KeyServiceClient,
 };
 use service_kit::status::{status_reason, status_violations};
 use simulator::FIRST_USER;
@@ -100,7 +100,6 @@ async fn what_this_version_does_not_have_says_so() {
             .list_audit_events(ListAuditEventsRequest::default())
             .await
             .err(),
-        service.connections.watch_connections(WatchConnectionsRequest::default()).await.err(),
         service.authorizations.start_code_authorization(StartCodeAuthorizationRequest::default()).await.err(),
         service
             .authorizations

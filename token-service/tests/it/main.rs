@@ -1,11 +1,17 @@
-//! The token service over real gRPC, on SQLite, against the simulator over HTTP.
+//! The token service over real gRPC, on SQLite and PostgreSQL, against the simulator over HTTP.
 
+#[cfg(test)]
+mod app_breaker;
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod device_authorization;
 #[cfg(test)]
 mod envelope_v1;
 #[cfg(test)]
 mod get_access_token;
+#[cfg(test)]
+mod hostile_answers;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
@@ -17,6 +23,18 @@ mod no_leaks;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod refresh_ahead;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod start;
+#[cfg(test)]
+mod store_contract;
+#[cfg(test)]
+mod test_database;
+#[cfg(test)]
+mod watch_connections;
 #[cfg(test)]
 mod world;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::token::v1::{ConnectionState, GetAccessTokenRequest, RefreshConnectionRequest};
+use sea_orm::ConnectionTrait as _;
 use service_kit::status::status_reason;
 use simulator::{Endpoint, FIRST_USER, Fault, FaultKind, RetryAfter};
 use tokio::task::JoinSet;
@@ -12,11 +13,21 @@ use tonic_types::StatusExt as _;
 use crate::world::{World, ask, eventually, name};
 
 const HOURS: Duration = Duration::from_hours(2);
+/// Longer than somebody else watches an expired lease before it takes it.
+const STALL_MILLISECONDS: u64 = 4000;
 
 fn refusal(status: u16, error: &str, aadsts: u32) -> Fault {
     let (suberror, claims, retry_after) = (None, None, None::<RetryAfter>);
     let kind = FaultKind::Oauth { status, error: error.to_owned(), aadsts, suberror, claims, retry_after };
     Fault::new(kind).on(Endpoint::Token)
+}
+
+/// As if the owner of a lease had been stopped for longer than it lasts.
+async fn expire_leases(world: &World) {
+    let database = world.open_database().await;
+    let expired = database.execute_unprepared("UPDATE refresh_leases SET expire_time = 0").await.unwrap();
+    assert_eq!(expired.rows_affected(), 1);
+    database.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -125,11 +136,10 @@ async fn whoever_is_refused_after_somebody_else_rotated_adopts_theirs() {
     first.connect(&world, "mail").await;
     world.advance(HOURS);
     world.sim.reset_counters();
-    // The first request waits and is then refused; the second one succeeds meanwhile.
-    world
-        .sim
-        .faults()
-        .add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
+    // The first request waits for longer than its lease and is then refused; the second one succeeds meanwhile.
+    world.sim.faults().add(
+        Fault::new(FaultKind::HeaderStall { milliseconds: STALL_MILLISECONDS }).on(Endpoint::Token).times(1),
+    );
     world.sim.faults().add(refusal(400, "invalid_grant", 50_173).times(1));
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
@@ -138,6 +148,7 @@ async fn whoever_is_refused_after_somebody_else_rotated_adopts_theirs() {
     });
     eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1)
         .await;
+    expire_leases(&world).await;
     let token = second.token(ask("mail")).await.unwrap().access_token;
     let (first, answer) = waiting.join_next().await.unwrap().unwrap();
     assert_eq!(answer.unwrap().access_token, token);
@@ -153,11 +164,10 @@ async fn a_refresh_that_succeeded_outranks_a_refusal_that_came_in_between() {
     first.connect(&world, "mail").await;
     world.advance(HOURS);
     world.sim.reset_counters();
-    // The first request waits and then succeeds; the second one is refused meanwhile.
-    world
-        .sim
-        .faults()
-        .add(Fault::new(FaultKind::HeaderStall { milliseconds: 1000 }).on(Endpoint::Token).times(1));
+    // The first request waits for longer than its lease and then succeeds; the second one is refused meanwhile.
+    world.sim.faults().add(
+        Fault::new(FaultKind::HeaderStall { milliseconds: STALL_MILLISECONDS }).on(Endpoint::Token).times(1),
+    );
     world.sim.faults().add(refusal(400, "invalid_grant", 50_173).skip(1).times(1));
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
@@ -166,6 +176,7 @@ async fn a_refresh_that_succeeded_outranks_a_refusal_that_came_in_between() {
     });
     eventually("the first request is under way", async || world.sim.counters().of(Endpoint::Token) == 1)
         .await;
+    expire_leases(&world).await;
     let status = second.token(ask("mail")).await.unwrap_err();
     assert_eq!(status_reason(&status).as_deref(), Some("NEEDS_REAUTH"));
     let (first, answer) = waiting.join_next().await.unwrap().unwrap();

@@ -44,8 +44,8 @@ async fn a_whole_life_leaves_no_secret_anywhere() {
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = telemetry::layer(LogFormat::Json, "trace", move || writer.clone()).unwrap();
-    // The test's runtime has one thread, so the thread's subscriber sees everything.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    // For the whole process: beside other tests, a subscriber of one thread may miss what is logged first.
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
 
     let world = World::new().await;
     let mut service = world.start_with(world.confidential(CONFIDENTIAL_CLIENT_SECRET)).await.unwrap();

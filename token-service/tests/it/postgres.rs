@@ -1,37 +1,27 @@
-//! The same service on PostgreSQL, where `TEST_DATABASE_URL` names a server that lets us create databases.
+//! The same service on PostgreSQL.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use migrations::Schema;
 use proto::token::v1::{
     AuthorizationState, ConnectionState, DeleteConnectionRequest, GetAuthorizationRequest,
     ListConnectionsRequest, StartDeviceAuthorizationRequest,
 };
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::Database;
 use service_kit::{database::DatabaseUrl, error_chain::ErrorChain, exit::Exit};
 use simulator::FIRST_USER;
 
-use crate::world::{Service, World, ask, eventually, name};
+use crate::{
+    test_database::TestDatabase,
+    world::{Service, World, ask, eventually, name},
+};
 
 const HOURS: Duration = Duration::from_hours(2);
 
-#[expect(clippy::disallowed_methods, reason = "a test has no command line to take its server from")]
-fn test_server() -> Result<String, env::VarError> {
-    env::var("TEST_DATABASE_URL")
-}
-
 #[tokio::test]
 async fn the_whole_life_of_connections_on_two_replicas() {
-    let Ok(server) = test_server() else {
-        println!("TEST_DATABASE_URL is not set: PostgreSQL is not tested");
-        return;
-    };
-    let maintenance = Database::connect(&server).await.unwrap();
-    let database_name = format!("sluice_token_service_{}", std::process::id());
-    maintenance.execute_unprepared(&format!("CREATE DATABASE {database_name}")).await.unwrap();
-    let (head, _) = server.rsplit_once('/').unwrap();
-    let url = format!("{head}/{database_name}");
-
+    let Some(test_database) = TestDatabase::create_empty().await else { return };
+    let url = test_database.url();
     let world = World::new().await;
     let config = || {
         let mut config = world.config();
@@ -51,7 +41,7 @@ async fn the_whole_life_of_connections_on_two_replicas() {
     first.stop().await;
     second.stop().await;
     database.close().await.unwrap();
-    maintenance.execute_unprepared(&format!("DROP DATABASE {database_name} WITH (FORCE)")).await.unwrap();
+    test_database.drop().await;
 }
 
 async fn live(world: &World, first: &mut Service, second: &mut Service) {

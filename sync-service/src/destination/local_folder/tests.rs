@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
@@ -135,4 +136,52 @@ async fn one_worker_at_a_time() {
     let (home, _folder) = opened().await;
     let second = LocalFolder::open(&home.path().join("mirror"), &marker("s"), true).await;
     assert!(matches!(second, Err(DestinationError::Busy { .. })));
+}
+
+#[tokio::test]
+async fn after_a_flush_that_failed_nothing_counts_as_durable() {
+    let (home, folder) = opened().await;
+    folder.make_folder(&path("d")).await.unwrap();
+    put(&folder, "d/a.txt", b"one").await.unwrap();
+    let d = home.path().join("mirror/d");
+    std::fs::remove_dir_all(&d).unwrap();
+    std::fs::write(&d, b"a file in the way").unwrap();
+    assert!(folder.flush().await.is_err());
+    assert!(folder.flush().await.is_err(), "the second one has less to flush and knows less");
+}
+
+fn intent(at: &str, change: Change) -> Intent {
+    Intent { item_id: at.into(), token: b"token".to_vec(), path: path(at), change }
+}
+
+#[tokio::test]
+async fn the_journal_tells_what_was_made_of_what_was_announced() {
+    let (home, folder) = opened().await;
+    for name in ["from", "gone", "kept-from", "old"] {
+        put(&folder, name, b"old").await.unwrap();
+    }
+    let mut hash = graph_client::quick_xor::QuickXor::new();
+    hash.update(b"new");
+    let content =
+        Change::PutContent { size: 3, hash: Some(hash.base64()), modified: Some(1_700_000_000_000) };
+    let announced = [
+        intent("made", Change::MakeFolder),
+        intent("to", Change::Move { from: path("from") }),
+        intent("gone", Change::Delete),
+        intent("new", content.clone()),
+        intent("not-made", Change::MakeFolder),
+        intent("not-to", Change::Move { from: path("kept-from") }),
+        intent("old", content),
+        intent("kept-from", Change::Delete),
+    ];
+    folder.announce(&announced).await.unwrap();
+    folder.make_folder(&path("made")).await.unwrap();
+    folder.relocate(&path("from"), &path("to")).await.unwrap();
+    folder.delete_file(&path("gone")).await.unwrap();
+    put(&folder, "new", b"new").await.unwrap();
+    drop(folder);
+    let folder = LocalFolder::open(&home.path().join("mirror"), &marker("s"), true).await.unwrap();
+    assert_eq!(folder.made().await.unwrap(), announced[..4]);
+    folder.announce(&[]).await.unwrap();
+    assert_eq!(folder.made().await.unwrap(), []);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use graph_client::quick_xor::QuickXor;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use sync_service::domain::change::{Facet, ListedItem};
 
@@ -44,6 +45,10 @@ pub(super) enum Op {
     Recreate {
         item: u16,
     },
+    /// Taken out of the recycle bin: the same id again.
+    Restore {
+        item: u16,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,7 @@ pub(super) struct Drive {
     changed: BTreeSet<String>,
     gone: BTreeSet<String>,
     stale: Vec<ListedItem>,
+    bin: BTreeMap<String, Node>,
     next: u32,
 }
 
@@ -75,7 +81,9 @@ impl Drive {
             Op::Edit { file } => {
                 let files: Vec<String> = self.ids(|node| node.content.is_some());
                 if let Some(id) = pick(&files, *file) {
-                    let content = self.number();
+                    // Half of the time what it may have been before.
+                    let number = self.number();
+                    let content = if number.is_multiple_of(2) { number } else { 1 };
                     self.change(&id, |node| node.content = Some(content));
                 }
             }
@@ -100,12 +108,19 @@ impl Drive {
                     self.delete(&id);
                 }
             }
+            Op::Restore { item } => {
+                let ids: Vec<String> = self.bin.keys().cloned().collect();
+                if let Some(id) = pick(&ids, *item) {
+                    self.restore(id);
+                }
+            }
             Op::Recreate { item } => {
                 if let Some(id) = pick(&self.ids(|_| true), *item) {
                     let Node { parent, name, content } = self.nodes[&id].clone();
                     self.delete(&id);
                     let number = self.number();
-                    let content = if number.is_multiple_of(2) { content.map(|_| number) } else { Some(number) };
+                    let content =
+                        if number.is_multiple_of(2) { content.map(|_| number) } else { Some(number) };
                     self.add(Node { parent, name, content });
                 }
             }
@@ -217,10 +232,27 @@ impl Drive {
             self.nodes.keys().filter(|other| self.is_within(other, id)).cloned().collect();
         for id in below {
             self.stale.push(self.listed(&id));
-            self.nodes.remove(&id);
+            let node = self.nodes.remove(&id).unwrap();
+            self.bin.insert(id.clone(), node);
             self.changed.remove(&id);
             self.gone.insert(id);
         }
+    }
+
+    fn restore(&mut self, id: String) {
+        let node = self.bin[&id].clone();
+        let parent_there = node.parent == ROOT || self.nodes.contains_key(&node.parent);
+        if parent_there && self.child(&node.parent, &node.name).is_none() {
+            self.bin.remove(&id);
+            self.gone.remove(&id);
+            self.changed.insert(id.clone());
+            self.nodes.insert(id, node);
+        }
+    }
+
+    /// Whether anything happened since the feed was read last.
+    pub(super) fn has_news(&self) -> bool {
+        !self.changed.is_empty() || !self.gone.is_empty()
     }
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut Node)) {
@@ -271,17 +303,20 @@ impl Drive {
 
     fn listed(&self, id: &str) -> ListedItem {
         let node = &self.nodes[id];
-        let hash = node.content.map(|content| content.to_string()).unwrap_or_default();
+        // The action for a file carries its `eTag`: there the model's worker finds what to write.
+        let content = node.content.map(|content| content.to_string()).unwrap_or_default();
+        let mut hash = QuickXor::new();
+        hash.update(content.as_bytes());
         ListedItem {
             id: id.to_owned(),
             parent_id: node.parent.clone(),
             name: node.name.clone(),
             facet: if node.content.is_some() { Facet::File } else { Facet::Folder },
             deleted: false,
-            size: i64::try_from(hash.len()).unwrap(),
-            e_tag: String::new(),
+            size: i64::try_from(content.len()).unwrap(),
+            e_tag: content,
             c_tag: String::new(),
-            hash,
+            hash: if node.content.is_some() { hash.base64() } else { String::new() },
             modified: None,
         }
     }

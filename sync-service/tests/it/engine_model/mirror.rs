@@ -10,9 +10,10 @@ use service_kit::{
     database::{self, DatabaseUrl, PoolOptions},
 };
 use sync_service::{
-    destination::{Destination as _, LocalFolder, Marker},
+    destination::{Change, Destination as _, Intent, LocalFolder, Marker},
     domain::{
         action::{Action, Step},
+        change::ListedItem,
         cursor::Cursor,
         names::{ConnectionName, SourceName},
         run::{Effort, FinishState},
@@ -30,7 +31,7 @@ use sync_service::{
 };
 use tempfile::TempDir;
 
-use super::drive::{Drive, Tree};
+use super::drive::{Drive, Op, Tree};
 
 /// Where a worker dies.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ pub(super) enum Crash {
     AfterPages(u8),
     /// After this many actions, all of them reported.
     AfterActions(u8),
-    /// After this many actions, the last ones not reported.
+    /// After this many actions, those of the last call not reported.
     BeforeReport(u8),
 }
 
@@ -54,58 +55,67 @@ pub(super) struct Mirror {
 struct Died;
 
 impl Mirror {
+    /// On a database of its own.
     pub(super) async fn new() -> Self {
         let home = TempDir::new().unwrap();
         let url = DatabaseUrl::sqlite(home.path().join("sync.db"));
-        let connection = database::connect(&url, &PoolOptions::default()).await.unwrap();
+        Self::on(&url, "s", home).await
+    }
+
+    /// A source of this name on a database that may hold others.
+    pub(super) async fn on(url: &DatabaseUrl, source: &str, home: TempDir) -> Self {
+        let connection = database::connect(url, &PoolOptions::default()).await.unwrap();
         migrations::ensure(&connection, migrations::Schema::Sync, migrations::Policy::MigrateEmbedded)
             .await
             .unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
         let ctx = Ctx::new(Store::new(connection), Arc::<ManualClock>::clone(&clock));
-        let source = SourceName::parse("tenants/t/sources/s").unwrap();
+        let source = format!("tenants/t/sources/{source}").parse::<SourceName>().unwrap();
         let spec = NewSource {
             name: source.clone(),
             display_name: String::new(),
             connection: ConnectionName::parse("tenants/t/connections/c").unwrap(),
             drive: DrivePath::parse("me/drive").unwrap(),
             destination: Destination::LocalFolder(home.path().join("mirror")),
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             suspended: false,
         };
         ops::sources::create(&ctx, &spec).await.unwrap();
         Self { home, ctx, clock, source }
     }
 
-    /// Runs until a run completes, through every crash. The feed shows each change once: what was read stays read.
-    pub(super) async fn sync(&self, drive: &mut Drive, seed: u64, resync: bool, crashes: &[Crash]) {
-        let mut feed = None;
-        let mut crashes = crashes.iter().copied();
-        let mut resync = resync;
+    /// Runs until a run completes, through every crash. The feed shows each change once: what was read stays read; and what
+    /// happens to the drive after a crash comes with a later listing.
+    pub(super) async fn sync(
+        &self,
+        drive: &mut Drive,
+        seed: u64,
+        resync: bool,
+        crashes: &[(Crash, Vec<Op>)],
+    ) {
+        let mut reader = Reader { drive, feed: None, seed, resync };
+        let mut crashes = crashes.iter();
         loop {
             let leased =
                 lease_run(&self.ctx, "w", Some(&self.source), Duration::ZERO).await.unwrap().unwrap();
-            let result =
-                self.run(&leased, drive, &mut feed, seed, std::mem::take(&mut resync), crashes.next()).await;
-            if result.is_ok() {
+            let crash = crashes.next();
+            if self.run(&leased, &mut reader, crash.map(|(crash, _)| *crash)).await.is_ok() {
+                if reader.drive.has_news() {
+                    continue;
+                }
                 return;
+            }
+            for op in crash.iter().flat_map(|(_, ops)| ops) {
+                reader.drive.apply(op);
             }
             self.clock.advance(LEASE_TTL + Duration::from_secs(1));
         }
     }
 
-    async fn run(
-        &self,
-        leased: &Leased,
-        drive: &mut Drive,
-        feed: &mut Option<Feed>,
-        seed: u64,
-        resync: bool,
-        crash: Option<Crash>,
-    ) -> Result<(), Died> {
-        self.list(leased, drive, feed, seed, resync, crash).await?;
-        let done = self.apply(leased, crash).await;
-        done?;
+    async fn run(&self, leased: &Leased, reader: &mut Reader<'_>, crash: Option<Crash>) -> Result<(), Died> {
+        let folder = self.open(leased).await;
+        self.list(leased, reader, crash).await?;
+        self.apply(leased, &folder, crash).await?;
         let finish = Finish {
             state: FinishState::Completed,
             reason: String::new(),
@@ -118,29 +128,19 @@ impl Mirror {
         Ok(())
     }
 
-    async fn list(
-        &self,
-        leased: &Leased,
-        drive: &mut Drive,
-        feed: &mut Option<Feed>,
-        seed: u64,
-        resync: bool,
-        crash: Option<Crash>,
-    ) -> Result<(), Died> {
+    async fn list(&self, leased: &Leased, reader: &mut Reader<'_>, crash: Option<Crash>) -> Result<(), Died> {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut cursor = leased.cursor.link().to_owned();
-        if resync {
+        if std::mem::take(&mut reader.resync) {
             cursor =
                 commit_page(&self.ctx, run, epoch, &cursor, Reading::ResyncRequired).await.unwrap().cursor;
         }
         let mut pages_read = 0;
         loop {
-            if let Some(Crash::AfterPages(pages)) = crash
-                && pages_read == pages
-            {
+            if matches!(crash, Some(Crash::AfterPages(pages)) if pages_read == pages) {
                 return Err(Died);
             }
-            let (items, leads_to) = Feed::read(feed, drive, &cursor, seed);
+            let (items, leads_to) = reader.read(&cursor);
             let reading = Reading::Page { items, leads_to };
             let position = commit_page(&self.ctx, run, epoch, &cursor, reading.clone()).await.unwrap();
             // The answer got lost: the same page comes again.
@@ -154,10 +154,18 @@ impl Mirror {
         }
     }
 
-    async fn apply(&self, leased: &Leased, crash: Option<Crash>) -> Result<(), Died> {
+    /// Opens the destination and reports what a worker that died left unreported.
+    async fn open(&self, leased: &Leased) -> LocalFolder {
         let marker = Marker { source: self.source.to_string(), source_create_time: String::new() };
         let filled = leased.source.destination_filled;
         let folder = LocalFolder::open(&self.home.path().join("mirror"), &marker, filled).await.unwrap();
+        let made = folder.made().await.unwrap();
+        self.report(leased, made.into_iter().map(|intent| (intent.item_id, intent.token)).collect()).await;
+        folder.announce(&[]).await.unwrap();
+        folder
+    }
+
+    async fn apply(&self, leased: &Leased, folder: &LocalFolder, crash: Option<Crash>) -> Result<(), Died> {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut count = 0;
         loop {
@@ -166,23 +174,29 @@ impl Mirror {
             if actions.is_empty() {
                 return Ok(());
             }
+            folder.announce(&actions.iter().map(intent).collect::<Vec<_>>()).await.unwrap();
+            let mut unreported = Vec::new();
             for action in actions {
-                perform(&folder, &action).await;
+                perform(folder, &action).await;
                 count += 1;
-                if matches!(crash, Some(Crash::BeforeReport(after)) if after < count) {
-                    return Err(Died);
+                unreported.push((action.item_id, action.token.encode().unwrap()));
+                match crash {
+                    Some(Crash::BeforeReport(after)) if after < count => return Err(Died),
+                    Some(Crash::BeforeReport(_)) => {}
+                    _ => self.report(leased, std::mem::take(&mut unreported)).await,
                 }
-                let outcome = Outcome {
-                    item_id: action.item_id,
-                    token: action.token.encode().unwrap(),
-                    result: OutcomeResult::Done { bytes: 1 },
-                };
-                report_outcomes(&self.ctx, run, epoch, &[outcome]).await.unwrap();
                 if matches!(crash, Some(Crash::AfterActions(after)) if after < count) {
                     return Err(Died);
                 }
             }
+            self.report(leased, unreported).await;
         }
+    }
+
+    async fn report(&self, leased: &Leased, done: Vec<(String, Vec<u8>)>) {
+        let outcome = |(item_id, token)| Outcome { item_id, token, result: OutcomeResult::Done { bytes: 1 } };
+        let outcomes: Vec<Outcome> = done.into_iter().map(outcome).collect();
+        report_outcomes(&self.ctx, &leased.run, leased.source.lease.epoch, &outcomes).await.unwrap();
     }
 
     /// Every path at the destination with its content; Sluice's own folder must be empty but for marker and lock.
@@ -197,14 +211,26 @@ impl Mirror {
     }
 }
 
+fn intent(action: &Action) -> Intent {
+    let change = match &action.step {
+        Step::MakeFolder => Change::MakeFolder,
+        Step::Move { from } => Change::Move { from: from.clone() },
+        Step::PutContent { size, hash, modified, .. } => Change::put_content(*size, hash.clone(), *modified),
+        Step::SetTimes { modified } => Change::SetTimes { modified: modified.as_millis() },
+        Step::DeleteFile | Step::DeleteFolder => Change::Delete,
+    };
+    let token = action.token.encode().unwrap();
+    Intent { item_id: action.item_id.clone(), token, path: action.path.clone(), change }
+}
+
 async fn perform(folder: &LocalFolder, action: &Action) {
     let path = &action.path;
     let result = match &action.step {
         Step::MakeFolder => folder.make_folder(path).await,
         Step::Move { from } => folder.relocate(from, path).await,
-        Step::PutContent { hash, .. } => {
+        Step::PutContent { e_tag, .. } => {
             let mut file = folder.begin_file().await.unwrap();
-            file.write(Bytes::from(hash.clone().unwrap())).await.unwrap();
+            file.write(Bytes::from(e_tag.clone())).await.unwrap();
             file.finish(path, None).await
         }
         Step::SetTimes { modified } => folder.set_modified(path, *modified).await,
@@ -227,30 +253,35 @@ fn collect(root: &Path, folder: &Path, tree: &mut Tree) {
     }
 }
 
+/// Reads the model's feed.
+struct Reader<'a> {
+    drive: &'a mut Drive,
+    feed: Option<Feed>,
+    seed: u64,
+    /// The provider refuses the cursor, once.
+    resync: bool,
+}
+
 /// A listing under way: the pages, and the name of its links.
 struct Feed {
     name: String,
-    pages: Vec<Vec<sync_service::domain::change::ListedItem>>,
+    pages: Vec<Vec<ListedItem>>,
 }
 
-impl Feed {
-    /// The page behind a link. An empty link starts a complete listing, a delta link one of what changed; a next link goes on in the
-    /// listing that gave it.
-    fn read(
-        feed: &mut Option<Self>,
-        drive: &mut Drive,
-        link: &str,
-        seed: u64,
-    ) -> (Vec<sync_service::domain::change::ListedItem>, Cursor) {
+impl Reader<'_> {
+    /// The page behind a link. An empty link starts a complete listing, a delta link one of what changed; a next link goes on in
+    /// the listing that gave it.
+    fn read(&mut self, link: &str) -> (Vec<ListedItem>, Cursor) {
         let (name, number) = match link.split_once('/') {
             Some((name, number)) => (name.to_owned(), number.parse().unwrap()),
             None => (format!("{link}+"), 0),
         };
-        if number == 0 && feed.as_ref().is_none_or(|feed| feed.name != name) {
-            let pages = if link.is_empty() { drive.enumerate(seed) } else { drive.changes(seed) };
-            *feed = Some(Self { name: name.clone(), pages });
+        if number == 0 && self.feed.as_ref().is_none_or(|feed| feed.name != name) {
+            let pages =
+                if link.is_empty() { self.drive.enumerate(self.seed) } else { self.drive.changes(self.seed) };
+            self.feed = Some(Feed { name: name.clone(), pages });
         }
-        let feed = feed.as_ref().unwrap();
+        let feed = self.feed.as_ref().unwrap();
         assert_eq!(feed.name, name);
         let items = feed.pages[number].clone();
         let last = number + 1 == feed.pages.len();

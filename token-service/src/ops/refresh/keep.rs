@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use service_kit::{clock::Timestamp, secret::SecretString};
 
-use super::{MAX_ROUNDS, Round, has_same_credential};
+use super::{MAX_ROUNDS, Round, has_same_credential, turn::Ours};
 use crate::{
     crypto::DataKey,
     domain::{
-        connection::{Connection, ConnectionState, StoredConnection},
+        connection::{Connection, ConnectionState},
+        refresh_lease::Aftermath,
         token::AccessToken,
     },
     ops::{
@@ -25,10 +26,11 @@ use crate::{
 pub(super) async fn keep(
     context: &Context,
     key: &FlightKey,
-    stored: &StoredConnection,
+    ours: &Ours,
     data_key: &DataKey,
     (mut grant, time): (TokenGrant, Timestamp),
 ) -> Result<Round, OpError> {
+    let stored = &ours.stored;
     let refresh_token = match grant.refresh_token.take() {
         Some(successor) => successor,
         None => Custody::open_refresh_token(data_key, stored)?,
@@ -36,7 +38,7 @@ pub(super) async fn keep(
     let answer = Answer { refresh_token, grant, time };
     let mut base = stored.connection.clone();
     for _ in 0..MAX_ROUNDS {
-        match store_surely(&base.name, || store_once(context, key, &base, data_key, &answer)).await {
+        match store_surely(&base.name, || store_once(context, key, (&base, ours), data_key, &answer)).await {
             Ok(token) => {
                 tracing::debug!(connection.name = %base.name, "refreshed");
                 return Ok(Round::Done(token));
@@ -68,7 +70,7 @@ struct Answer {
 async fn store_once(
     context: &Context,
     key: &FlightKey,
-    base: &Connection,
+    (base, ours): (&Connection, &Ours),
     data_key: &DataKey,
     answer: &Answer,
 ) -> Result<Arc<AccessToken>, OpError> {
@@ -87,6 +89,14 @@ async fn store_once(
     let transaction = context.store.begin_write().await?;
     transaction.replace_refresh_token(RowVersion::from(base), &successor).await?;
     transaction.replace_access_token(&fresh.stored, answer.time).await?;
+    // The generation guards what is stored, so a lease that was lost meanwhile does not lose the token.
+    transaction.release_lease(&base.name, &context.replica, &ours.lease, &Aftermath::default()).await?;
+    if !was_active {
+        transaction.record_state(base, &ConnectionState::Active, answer.time, context.now()).await?;
+    }
     transaction.commit().await?;
+    if !was_active {
+        context.changes.wake();
+    }
     Ok(fresh.token)
 }

@@ -2,7 +2,7 @@
 
 use service_kit::clock::Timestamp;
 
-use super::{Round, has_same_credential};
+use super::{Round, has_same_credential, turn::Ours};
 use crate::{
     domain::connection::{ConnectionState, StoredConnection},
     ops::{
@@ -11,29 +11,46 @@ use crate::{
         error::RefusedPart,
         get_access_token::{FlightKey, find_connection},
     },
-    provider::{Fault, Reach, Refusal},
+    provider::{Binds, Fault, Reach, Refusal},
     store::{RowVersion, StoreError},
 };
+
+/// Added to the cause of a refusal that follows a lost answer: the provider may have replaced the refresh token in that answer.
+const AFTER_LOSS: &str = "after an answer was lost";
 
 /// Acts on a refusal.
 pub(super) async fn refused(
     context: &Context,
     key: &FlightKey,
-    stored: &StoredConnection,
+    ours: &Ours,
     refusal: Refusal,
 ) -> Result<Round, OpError> {
+    let stored = &ours.stored;
     let name = &key.connection;
     let now = context.now();
     let cool = |reason, cause| Err(context.cooldowns.record(name, now, reason, cause));
+    if let Refusal::Transient { cause, .. } = &refusal {
+        context.app_health.record_failure(name, cause, now);
+    }
+    if let Refusal::Throttled { cause, retry_after, binds: Binds::Directory } = &refusal {
+        context.directory_fences.raise(&stored.connection, now.saturating_add(*retry_after), cause);
+    }
     match refusal {
         Refusal::Transient { cause, retry_after: None } => cool(Reason::Unavailable, cause),
         Refusal::Transient { cause, retry_after: Some(wait) }
-        | Refusal::Throttled { cause, retry_after: wait } => cool(Reason::Throttled(wait), cause),
+        | Refusal::Throttled { cause, retry_after: wait, .. } => cool(Reason::Throttled(wait), cause),
         Refusal::AppMisconfigured { cause } => {
-            context.app_health.record_refused(&cause);
+            context.app_health.record_refused(&cause, now);
             cool(Reason::Misconfigured, cause)
         }
+        Refusal::NeedsReauth { cause, reach: Reach::Unexplained, .. }
+            if ours.lease.losses == 0 && !context.suspicions.is_confirmed(name) =>
+        {
+            context.app_health.record_failure(name, &cause, now);
+            cool(Reason::Unavailable, cause)
+        }
         Refusal::NeedsReauth { cause, reach, claims } => {
+            let cause = if ours.lease.losses > 0 { format!("{cause}, {AFTER_LOSS}") } else { cause };
             let state = ConnectionState::NeedsReauth { cause };
             permanently_refused(context, key, stored, state, Refused { reach, claims }).await
         }
@@ -76,10 +93,14 @@ async fn permanently_refused(
     let changed = async {
         let transaction = context.store.begin_write().await?;
         transaction.set_connection_state(RowVersion::from(&current), &state, since).await?;
+        if current.state != state {
+            transaction.record_state(&current, &state, since, now).await?;
+        }
         transaction.commit().await
     };
     match changed.await {
         Ok(()) => {
+            context.changes.wake();
             tracing::warn!(
                 connection.name = %connection.name,
                 connection.state = ?state.kind(),

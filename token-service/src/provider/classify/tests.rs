@@ -64,8 +64,8 @@ fn a_person_must_sign_in_again() {
     let of_the_request = [50_076, 50_079, 50_074, 50_078, 50_072, 50_158, 65_001];
     check("invalid_grant", &of_the_request, "reauth Request");
     check("interaction_required", &of_the_request, "reauth Request");
-    assert_eq!(kind(&classify(&answer(400, "invalid_grant", &[]))), "reauth Grant");
-    assert_eq!(kind(&classify(&answer(400, "invalid_grant", &[123_456]))), "reauth Grant");
+    assert_eq!(kind(&classify(&answer(400, "invalid_grant", &[]))), "reauth Unexplained");
+    assert_eq!(kind(&classify(&answer(400, "invalid_grant", &[123_456]))), "reauth Unexplained");
     for error in ["consent_required", "interaction_required", "login_required"] {
         assert_eq!(kind(&classify(&answer(400, error, &[]))), "reauth Request", "{error}");
     }

@@ -36,6 +36,7 @@ fn table() -> Vec<(OpError, Code, &'static str)> {
             "CONNECTION_BLOCKED",
         ),
         (OpError::Revoked(connection()), Code::FailedPrecondition, "CONNECTION_REVOKED"),
+        (OpError::ResumeTokenExpired, Code::FailedPrecondition, "RESUME_TOKEN_EXPIRED"),
         (
             OpError::ProviderMisconfigured { cause: cause() },
             Code::FailedPrecondition,

@@ -14,6 +14,7 @@ pub struct Model {
     pub granted_scopes: String,
     pub obtain_time: i64,
     pub expire_time: i64,
+    pub refresh_after_time: Option<i64>,
     pub generation: i64,
     pub access_token: Vec<u8>,
 }

@@ -1,0 +1,99 @@
+//! The same statements on PostgreSQL, where `TEST_DATABASE_URL` names a server that lets us create databases.
+
+use std::{collections::BTreeSet, env, sync::Arc, time::Duration};
+
+use migrations::{Policy, Schema};
+use sea_orm::{ConnectionTrait as _, Database};
+use service_kit::{
+    clock::SystemClock,
+    database::{self, DatabaseUrl, PoolOptions},
+    resource_name::ResourceId,
+};
+use sync_service::{
+    domain::{run::RunState, source::NewSource},
+    ops::{Ctx, lease_run::lease_run, runs, sources},
+    store::{Store, sources::SourceFilter},
+};
+
+use crate::engine_model;
+
+/// Sources that two replicas lease at once.
+const SOURCES: usize = 24;
+
+#[expect(clippy::disallowed_methods, reason = "a test has no command line to take its server from")]
+fn test_server() -> Result<String, env::VarError> {
+    env::var("TEST_DATABASE_URL")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_and_two_replicas() {
+    let Ok(server) = test_server() else {
+        println!("TEST_DATABASE_URL is not set: PostgreSQL is not tested");
+        return;
+    };
+    let maintenance = Database::connect(&server).await.unwrap();
+    let database_name = format!("sluice_sync_service_{}", std::process::id());
+    maintenance.execute_unprepared(&format!("CREATE DATABASE {database_name}")).await.unwrap();
+    let (head, _) = server.rsplit_once('/').unwrap();
+    let url = DatabaseUrl::parse(&format!("{head}/{database_name}")).unwrap();
+    let connection = database::connect(&url, &PoolOptions::default()).await.unwrap();
+    assert!(
+        migrations::ensure(&connection, Schema::Sync, Policy::RequireCurrent).await.is_err(),
+        "a schema that is behind was accepted"
+    );
+    migrations::up(&connection, Schema::Sync).await.unwrap();
+
+    every_due_source_goes_to_one_worker(&url).await;
+    engine_model::live_on(&url).await;
+
+    connection.close().await.unwrap();
+    maintenance.execute_unprepared(&format!("DROP DATABASE {database_name} WITH (FORCE)")).await.unwrap();
+}
+
+async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
+    let replica = async || {
+        let connection = database::connect(url, &PoolOptions::default()).await.unwrap();
+        Ctx::new(Store::new(connection), Arc::new(SystemClock))
+    };
+    let (one, other) = (replica().await, replica().await);
+    for index in 0..SOURCES {
+        sources::create(&one, &spec(index)).await.unwrap();
+    }
+    let drain = async |ctx: Ctx| {
+        let mut leased = Vec::new();
+        while let Some(lease) = lease_run(&ctx, "w", None, Duration::ZERO).await.unwrap() {
+            leased.push(lease.run.to_string());
+        }
+        leased
+    };
+    let (mut leased, more) = tokio::join!(drain(one.clone()), drain(other));
+    leased.extend(more);
+    let different: BTreeSet<&String> = leased.iter().collect();
+    assert_eq!((leased.len(), different.len()), (SOURCES, SOURCES));
+
+    let scope = runs::Scope { tenant: Some(ResourceId::parse("many").unwrap()), source: None };
+    let running = runs::list(&one, scope, Some(RunState::Running), None, 100).await.unwrap();
+    assert_eq!(running.len(), SOURCES);
+    let filter = SourceFilter { leased: Some((true, one.now())), ..SourceFilter::default() };
+    assert_eq!(sources::list(&one, &filter, None, 100).await.unwrap().len(), SOURCES);
+    assert!(matches!(
+        sources::create(&one, &spec(0)).await,
+        Err(sync_service::ops::OpError::SourceExists(_))
+    ));
+    for index in 0..SOURCES {
+        sources::delete(&one, &spec(index).name).await.unwrap();
+    }
+    assert_eq!(runs::list(&one, runs::Scope::default(), None, None, 100).await.unwrap().len(), 0);
+}
+
+fn spec(index: usize) -> NewSource {
+    NewSource {
+        name: format!("tenants/many/sources/s{index}").parse().unwrap(),
+        display_name: String::new(),
+        connection: "tenants/many/connections/c".parse().unwrap(),
+        drive: "me/drive".parse().unwrap(),
+        destination: sync_service::domain::source::Destination::LocalFolder("/nowhere".into()),
+        interval: Duration::from_mins(1),
+        suspended: false,
+    }
+}
