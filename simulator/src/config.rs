@@ -1,20 +1,30 @@
 //! What a simulator is started with.
 
+mod app;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::app::{App, FederatedCredential, Issuer, Platform, Redirect};
 use crate::clock::Clock;
 use crate::switches::Switches;
+use crate::tls::TlsIdentity;
 
 /// The tenant of the default configuration.
 pub const TENANT_ID: &str = "6f0f5d0c-51f1-4c7a-9d7e-5a0c10c0ffee";
 /// The public client (no secret) of the default configuration.
 pub const PUBLIC_CLIENT_ID: &str = "b0a7c0de-0000-4000-8000-000000000001";
+/// Where a sign-in leads back to for programs that read the address of the browser; a page of the service itself.
+const NATIVE_CLIENT_REDIRECT: &str = "https://login.microsoftonline.com/common/oauth2/nativeclient";
 /// The confidential client of the default configuration.
 pub const CONFIDENTIAL_CLIENT_ID: &str = "b0a7c0de-0000-4000-8000-000000000002";
 /// Secret of the confidential client of the default configuration.
 pub const CONFIDENTIAL_CLIENT_SECRET: &str = "sim-secret-of-the-confidential-client";
+/// Certificate of the confidential client of the default configuration (PEM).
+pub const CONFIDENTIAL_CLIENT_CERTIFICATE: &str = include_str!("../keys/test-client-certificate.pem");
+/// The private key of that certificate (PKCS#8, PEM). It is public, and must never sign anything real.
+pub const CONFIDENTIAL_CLIENT_KEY: &str = include_str!("../keys/test-client-key.pem");
 /// User principal name of the first user of the default configuration.
 pub const FIRST_USER: &str = "adele@contoso.example";
 /// User principal name of the second user of the default configuration.
@@ -27,10 +37,10 @@ pub struct Config {
     pub seed: u64,
     /// Where the three listeners go.
     pub listen: Listen,
-    /// Host name in download links; none is `localhost` when Graph listens on `127.0.0.1`, else the address Graph listens on.
-    /// It should differ from Graph's: at the real service it does, and clients that follow redirects drop the bearer token
-    /// only when the host changes.
-    pub download_host: Option<String>,
+    /// Under which addresses clients reach the listeners, when those are not the ones they listen on.
+    pub public: Public,
+    /// Certificate of the listeners for Entra and Graph; none makes them speak plain HTTP. The control interface never uses TLS.
+    pub tls: Option<TlsIdentity>,
     /// The time.
     pub clock: Clock,
     /// Tenants that exist.
@@ -39,6 +49,10 @@ pub struct Config {
     pub users: Vec<User>,
     /// Registered applications.
     pub apps: Vec<App>,
+    /// Principal names of the users who may consent for everybody.
+    pub admins: Vec<String>,
+    /// Issuers whose tokens federated credentials may name.
+    pub issuers: Vec<Issuer>,
     /// How the simulator behaves at first.
     pub switches: Switches,
 }
@@ -54,17 +68,24 @@ impl Default for Config {
         Self {
             seed: 1,
             listen: Listen::default(),
-            download_host: None,
+            public: Public::default(),
+            tls: None,
             clock: Clock::system(),
             tenants: vec![Tenant { id: TENANT_ID.to_owned(), domain: "contoso.example".to_owned() }],
             users: vec![user(1, FIRST_USER, "Adele Vance"), user(2, SECOND_USER, "Bruno Costa")],
             apps: vec![
-                App { client_id: PUBLIC_CLIENT_ID.to_owned(), secret: None },
-                App {
-                    client_id: CONFIDENTIAL_CLIENT_ID.to_owned(),
-                    secret: Some(CONFIDENTIAL_CLIENT_SECRET.to_owned()),
-                },
+                App::public(PUBLIC_CLIENT_ID)
+                    .redirect(NATIVE_CLIENT_REDIRECT, Platform::Native)
+                    .redirect("http://localhost", Platform::Native)
+                    .redirect("http://127.0.0.1", Platform::Native)
+                    .redirect("https://spa.contoso.example/", Platform::Spa),
+                App::confidential(CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET)
+                    .certificate(CONFIDENTIAL_CLIENT_CERTIFICATE)
+                    .redirect("http://localhost/callback", Platform::Web)
+                    .redirect("https://app.contoso.example/callback", Platform::Web),
             ],
+            admins: vec![FIRST_USER.to_owned()],
+            issuers: Vec::new(),
             switches: Switches::default(),
         }
     }
@@ -86,6 +107,20 @@ impl Default for Listen {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self { authority: free, graph: free, control: free }
     }
+}
+
+/// Base addresses that clients use, without a slash at the end, such as `https://graph.microsoft.com`. What the simulator writes
+/// into its answers begins with them. Each is left out to use the address that is listened on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Public {
+    /// Entra.
+    pub authority: Option<String>,
+    /// Graph, without the version.
+    pub graph: Option<String>,
+    /// Download links and what else needs no bearer token; the same listener as Graph. Its host should differ from Graph's: at the
+    /// real service it does, and clients that follow redirects drop the bearer token only when the host changes. Left out, it is
+    /// `localhost` when Graph listens on `127.0.0.1`, else the address Graph listens on.
+    pub content: Option<String>,
 }
 
 /// A tenant of Entra.
@@ -110,22 +145,9 @@ pub struct User {
     pub name: String,
 }
 
-/// A registered application.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct App {
-    /// Its id.
-    pub client_id: String,
-    /// Its secret; none makes it a public client.
-    pub secret: Option<String>,
-}
-
-impl std::fmt::Debug for App {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let confidential = self.secret.is_some();
-        formatter
-            .debug_struct("App")
-            .field("client_id", &self.client_id)
-            .field("confidential", &confidential)
-            .finish()
+impl User {
+    /// Whether a text is the user's principal name, in any case, or object id.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.oid == name || self.upn.eq_ignore_ascii_case(name)
     }
 }

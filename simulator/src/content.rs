@@ -1,8 +1,9 @@
-//! The bytes of files: made when they are asked for, never stored.
+//! The bytes of files: made when they are asked for, and stored only when a client uploaded them.
 //!
-//! Byte *n* of a file depends only on the drive's seed, the item, its content version and *n*, so a range is as cheap as a
+//! Generated: byte *n* of a file depends only on the drive's seed, the item, its content version and *n*, so a range is as cheap as a
 //! beginning. Blocks of eight bytes come from a counter through a 64-bit mixer, which runs at memory speed.
 
+use crate::drive::kept::Kept;
 use crate::mix::{GOLDEN, join, mix};
 use crate::quick_xor::{HASH_BYTES, QuickXor};
 
@@ -12,16 +13,31 @@ const BLOCK_BYTES: u64 = 8;
 const HASH_BUFFER_BYTES: usize = 16 * 1024;
 
 /// The content of one version of one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ContentReader {
-    key: u64,
+    source: Source,
     size: u64,
+}
+
+/// Where the bytes come from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// They follow from a key.
+    Generated(u64),
+    /// A client sent them.
+    Kept(Kept),
 }
 
 impl ContentReader {
     /// The content of a version (from 1) of an item of a drive with this key.
     pub(crate) const fn new(drive_key: u64, item: u64, version: u64, size: u64) -> Self {
-        Self { key: join(join(drive_key, item), version), size }
+        Self { source: Source::Generated(join(join(drive_key, item), version)), size }
+    }
+
+    /// A content that a client uploaded.
+    pub(crate) const fn of_kept(kept: Kept) -> Self {
+        let size = kept.length();
+        Self { source: Source::Kept(kept), size }
     }
 
     /// Length of the content in bytes.
@@ -35,20 +51,12 @@ impl ContentReader {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let length = left.min(buffer.len());
         let (wanted, _) = buffer.split_at_mut(length);
-        let mut index = offset / BLOCK_BYTES;
-        let skipped = usize::try_from(offset % BLOCK_BYTES).unwrap_or_default();
-        let lead = if skipped == 0 { 0 } else { length.min(8 - skipped) };
-        let (head, rest) = wanted.split_at_mut(lead);
-        if lead > 0 {
-            copy(head, self.block(index).into_iter().skip(skipped));
-            index += 1;
+        match &self.source {
+            Source::Generated(key) => generate(*key, offset, wanted),
+            Source::Kept(kept) => {
+                kept.read_at(offset, wanted);
+            }
         }
-        let mut blocks = rest.chunks_exact_mut(8);
-        for block in &mut blocks {
-            block.copy_from_slice(&self.block(index));
-            index += 1;
-        }
-        copy(blocks.into_remainder(), self.block(index).into_iter());
         length
     }
 
@@ -68,11 +76,30 @@ impl ContentReader {
             offset += u64::try_from(length).unwrap_or(u64::MAX);
         }
     }
+}
 
-    #[inline]
-    const fn block(&self, index: u64) -> [u8; 8] {
-        mix(self.key.wrapping_add(index.wrapping_mul(GOLDEN))).to_le_bytes()
+/// Makes the bytes of a key from an offset.
+fn generate(key: u64, offset: u64, wanted: &mut [u8]) {
+    let length = wanted.len();
+    let mut index = offset / BLOCK_BYTES;
+    let skipped = usize::try_from(offset % BLOCK_BYTES).unwrap_or_default();
+    let lead = if skipped == 0 { 0 } else { length.min(8 - skipped) };
+    let (head, rest) = wanted.split_at_mut(lead);
+    if lead > 0 {
+        copy(head, block(key, index).into_iter().skip(skipped));
+        index += 1;
     }
+    let mut blocks = rest.chunks_exact_mut(8);
+    for eight in &mut blocks {
+        eight.copy_from_slice(&block(key, index));
+        index += 1;
+    }
+    copy(blocks.into_remainder(), block(key, index).into_iter());
+}
+
+#[inline]
+const fn block(key: u64, index: u64) -> [u8; 8] {
+    mix(key.wrapping_add(index.wrapping_mul(GOLDEN))).to_le_bytes()
 }
 
 fn copy(to: &mut [u8], from: impl Iterator<Item = u8>) {

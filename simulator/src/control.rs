@@ -1,14 +1,16 @@
 //! The control interface: JSON over a listener of its own, so that a product can never reach it by accident.
 
 mod drives;
+mod graph;
 mod people;
+mod revocation;
 mod state;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use serde_json::{Value, json};
@@ -29,17 +31,30 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/control/counters", get(state::counters))
         .route("/control/counters/reset", post(state::reset_counters))
         .route("/control/violations", get(state::violations).delete(state::clear_violations))
+        .route("/control/subscriptions", get(graph::subscriptions))
+        .route("/control/subscriptions/{id}/lifecycle", post(graph::lifecycle))
+        .route("/control/limits/unblock", post(graph::unblock))
         .route("/control/clock/advance", post(state::advance_clock))
         .route("/control/device-codes", get(people::pending))
         .route("/control/device-codes/approve", post(people::approve))
         .route("/control/device-codes/decline", post(people::decline))
         .route("/control/users", get(people::users))
-        .route("/control/users/revoke", post(people::revoke))
+        .route("/control/users/revoke", post(revocation::revoke_user))
+        .route("/control/users/challenge", post(revocation::challenge))
+        .route("/control/sign-ins/revoke", post(revocation::revoke))
+        .route("/control/consents/withdraw", post(revocation::withdraw))
+        .route("/control/entra-errors", get(revocation::errors))
         .route("/control/refresh-tokens", post(people::issue_refresh_token))
+        .route("/control/openapi.json", get(openapi))
         .fallback(async || {
             refused(StatusCode::NOT_FOUND, "no such control address; see the simulator's README")
         })
         .with_state(world)
+}
+
+/// `GET /control/openapi.json`: these routes as a document.
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json")).into_response()
 }
 
 /// What every endpoint answers: JSON, or a refusal.

@@ -24,10 +24,28 @@ pub enum Endpoint {
     Content,
     /// A download link.
     Download,
+    /// A change of an item or a folder: new folders, new names, deletions, copies, sharing.
+    Write,
+    /// A small upload, or the beginning of an upload session.
+    Upload,
+    /// The address of an upload session.
+    Fragment,
+    /// Several requests in one.
+    Batch,
+    /// Subscriptions.
+    Subscription,
+    /// Sites, users, and lists of drives.
+    Site,
+    /// The address that tells how far a copy is.
+    Monitor,
+    /// A notification the simulator sends.
+    Notification,
     /// Entra's token endpoint.
     Token,
     /// Entra's device-code endpoint.
     DeviceCode,
+    /// Entra's authorization endpoint and the pages that follow it.
+    Authorize,
     /// Entra's discovery document and keys.
     Discovery,
     /// Anything the simulator does not know.
@@ -37,7 +55,19 @@ pub enum Endpoint {
 impl Endpoint {
     /// Whether the request is one to Graph itself: with a bearer token, and counted by the service.
     pub(crate) const fn is_graph(self) -> bool {
-        matches!(self, Self::Drive | Self::Item | Self::Children | Self::Delta | Self::Content)
+        matches!(
+            self,
+            Self::Drive
+                | Self::Item
+                | Self::Children
+                | Self::Delta
+                | Self::Content
+                | Self::Write
+                | Self::Upload
+                | Self::Batch
+                | Self::Subscription
+                | Self::Site
+        )
     }
 }
 
@@ -52,6 +82,8 @@ pub struct Counts {
     pub statuses: BTreeMap<u16, u64>,
     /// Content bytes sent by download links.
     pub bytes_served: u64,
+    /// Content bytes received by uploads.
+    pub bytes_received: u64,
     /// Items told by the delta feed, repetitions included.
     pub delta_items: u64,
     /// Access tokens issued.

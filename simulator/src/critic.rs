@@ -23,6 +23,14 @@ pub enum ViolationKind {
     RefusedTokenReused,
     /// A device code was polled faster than the interval allows (RFC 8628 §3.5).
     DeviceCodePolledTooFast,
+    /// A bearer token was sent to the address of an upload session or of a copy (graph-behaviour §5.2).
+    BearerOnUploadUrl,
+    /// A chunk that was not the last had a length that is no multiple of 320 KiB (graph-behaviour §5.2).
+    MisalignedChunk,
+    /// An application that was declared a mirror wrote to a drive.
+    WriteByMirror,
+    /// The state of a copy was asked for more often than told.
+    PolledTooFast,
     /// A download or delta link was used that was never issued: taken apart, or put together by hand.
     EditedLink,
 }

@@ -3,14 +3,17 @@
 pub(crate) mod change;
 pub(crate) mod feed;
 pub(crate) mod handle;
+pub(crate) mod horizon;
 pub(crate) mod ids;
 pub(crate) mod item;
+pub(crate) mod kept;
 pub(crate) mod names;
 mod random;
 pub(crate) mod spec;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+pub(crate) mod writes;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -42,6 +45,9 @@ impl Drive {
         let key = crate::mix::join(spec.seed, u64::from(index));
         let mut tree = Tree::new(created, spec.kind == DriveKind::Personal);
         random::fill(&mut tree, spec);
+        // What a drive begins with is old: the feed tells it without delay.
+        let filled = tree.sequence();
+        tree.horizon.mark(0, filled);
         Self { index, ids: Ids::new(spec.kind, key), owner, created, tree: Mutex::new(tree) }
     }
 
@@ -52,24 +58,43 @@ impl Drive {
 
     /// Makes one change.
     pub(crate) fn apply(&self, change: &Change, how: Circumstances) -> Result<Slot, ChangeError> {
-        change::apply(&mut self.tree(), &self.ids, change, how)
+        self.change(how, |tree| change::apply(tree, &self.ids, change, how))
+    }
+
+    /// Changes the tree and remembers when.
+    pub(crate) fn change<T, E>(
+        &self,
+        how: Circumstances,
+        change: impl FnOnce(&mut Tree) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut tree = self.tree();
+        let made = change(&mut tree);
+        let sequence = tree.sequence();
+        tree.horizon.mark(how.now_ms, sequence);
+        made
     }
 
     /// Makes random changes.
     pub(crate) fn change_randomly(&self, seed: u64, count: u32, how: Circumstances) -> Vec<Change> {
-        random::change(&mut self.tree(), &self.ids, how, (seed, count))
+        let mut tree = self.tree();
+        let made = random::change(&mut tree, &self.ids, how, (seed, count));
+        let sequence = tree.sequence();
+        tree.horizon.mark(how.now_ms, sequence);
+        made
     }
 
     /// The content of a copied file.
     pub(crate) fn content(&self, item: &Snapshot) -> Option<ContentReader> {
+        let own = item.extra.as_ref().and_then(|extra| extra.content.clone());
         match item.kind {
+            SnapshotKind::File { .. } if own.is_some() => own,
             SnapshotKind::File { content_version, .. } => Some(ContentReader::new(
                 self.ids.key(),
                 u64::from(item.slot),
                 u64::from(content_version),
                 item.size,
             )),
-            SnapshotKind::Folder { .. } => None,
+            SnapshotKind::Folder { .. } | SnapshotKind::Opaque => None,
         }
     }
 

@@ -1,13 +1,24 @@
-//! Entra: device code, token and discovery endpoints (graph-behaviour §9).
+//! Entra: authorization, device code, token, consent and discovery endpoints (graph-behaviour §9).
 
+mod admin_consent;
+mod assertion;
+pub(crate) mod authorize;
+mod claims;
 mod client;
 mod device_code;
 mod device_login;
 mod discovery;
-mod error;
+pub(crate) mod error;
+mod html;
 mod id_token;
+mod instance;
+mod jwt;
+mod keys;
 pub(crate) mod ledger;
+pub(crate) mod pkce;
+mod revoke;
 mod scopes;
+pub(crate) mod setup;
 mod sign_in;
 mod token;
 
@@ -15,33 +26,48 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use self::error::EntraError;
+use self::keys::SigningKey;
 use self::ledger::Ledger;
+pub use self::revoke::RevocationError;
+use self::setup::{Registration, SetupError, TrustedIssuer};
 pub use self::sign_in::SignInError;
-use crate::config::{App, Tenant};
+use crate::config::{App, Config, Tenant};
 use crate::counters::Endpoint;
 use crate::faults::Hits;
 use crate::lock::lock;
 use crate::transport::{self, Peer};
 use crate::world::World;
 
+/// AADSTS: try again.
+const UNAVAILABLE: u32 = 90_033;
 /// Largest request body the endpoints read, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Applications and everything that was issued to them.
 #[derive(Debug)]
 pub(crate) struct Entra {
-    apps: Vec<App>,
+    registrations: Vec<Registration>,
+    issuers: Vec<TrustedIssuer>,
+    admins: Vec<String>,
+    key: SigningKey,
     ledger: Mutex<Ledger>,
 }
 
 impl Entra {
     /// An Entra that has issued nothing.
-    pub(crate) fn new(apps: Vec<App>, seed: u64) -> Self {
-        Self { apps, ledger: Mutex::new(Ledger::new(seed)) }
+    pub(crate) fn new(config: &Config, seed: u64) -> Result<Self, SetupError> {
+        Ok(Self {
+            registrations: config.apps.iter().cloned().map(Registration::read).collect::<Result<_, _>>()?,
+            issuers: config.issuers.iter().map(TrustedIssuer::read).collect::<Result<_, _>>()?,
+            admins: config.admins.clone(),
+            key: SigningKey::load()?,
+            ledger: Mutex::new(Ledger::new(seed)),
+        })
     }
 
     /// Everything that was issued, locked.
@@ -49,8 +75,16 @@ impl Entra {
         lock(&self.ledger)
     }
 
+    fn apps(&self) -> impl Iterator<Item = &App> {
+        self.registrations.iter().map(|registration| &registration.app)
+    }
+
+    fn registration(&self, client_id: &str) -> Option<&Registration> {
+        self.registrations.iter().find(|registration| registration.app.client_id == client_id)
+    }
+
     fn app(&self, client_id: &str) -> Option<&App> {
-        self.apps.iter().find(|app| app.client_id == client_id)
+        self.registration(client_id).map(|registration| &registration.app)
     }
 }
 
@@ -59,7 +93,20 @@ pub(crate) fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/devicecode", post(device_code_endpoint))
         .route("/{tenant}/oauth2/v2.0/token", post(token_endpoint))
+        .route("/{tenant}/oauth2/v2.0/authorize", get(authorize::authorize).post(authorize::authorize))
+        .route(
+            "/{tenant}/oauth2/v2.0/logout",
+            get(authorize::session::logout).post(authorize::session::logout),
+        )
+        .route("/{tenant}/login", post(authorize::login))
+        .route("/{tenant}/consent", post(authorize::consent))
+        .route("/{tenant}/v2.0/adminconsent", get(admin_consent::endpoint).post(admin_consent::endpoint))
+        .route("/{tenant}/adminconsent", get(admin_consent::endpoint).post(admin_consent::endpoint))
+        .route("/{tenant}/discovery/instance", get(instance::discover))
+        .route("/error", get(discovery::error))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", get(discovery::document))
+        // MSAL for Python asks so when it is given no authority.
+        .route("/{tenant}//v2.0/.well-known/openid-configuration", get(discovery::document))
         .route("/{tenant}/discovery/v2.0/keys", get(discovery::keys))
         .route("/devicelogin", get(device_login::page).post(device_login::submit))
         .with_state(world)
@@ -68,16 +115,17 @@ pub(crate) fn router(world: Arc<World>) -> Router {
 /// Which tenant an address names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TenantRef {
-    /// `common`, `organizations` or `consumers`: whichever the user belongs to.
-    Any,
+    /// `common`, `organizations` or `consumers` (which one, as the address has it): whichever the user belongs to.
+    Any(&'static str),
     /// This one (GUID).
     One(String),
 }
 
 impl TenantRef {
     fn parse(world: &World, text: &str) -> Result<Self, EntraError> {
-        if matches!(text, "common" | "organizations" | "consumers") {
-            return Ok(Self::Any);
+        if let Some(shared) = ["common", "organizations", "consumers"].into_iter().find(|name| *name == text)
+        {
+            return Ok(Self::Any(shared));
         }
         let fits = |tenant: &&Tenant| {
             tenant.id.eq_ignore_ascii_case(text) || tenant.domain.eq_ignore_ascii_case(text)
@@ -89,8 +137,16 @@ impl TenantRef {
     /// Whether users of a tenant may sign in here.
     pub(crate) fn admits(&self, tid: &str) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any(_) => true,
             Self::One(only) => only == tid,
+        }
+    }
+
+    /// How addresses name it.
+    fn segment(&self) -> &str {
+        match self {
+            Self::Any(shared) => shared,
+            Self::One(tid) => tid,
         }
     }
 }
@@ -128,27 +184,34 @@ async fn endpoint(
     world.counters.request(kind);
     let hits = world.faults.strike(kind, None);
     let form = client::Form::read(request).await;
-    transport::respond(world, peer, &hits, async {
+    let cross_origin = form.as_ref().is_ok_and(client::Form::is_cross_origin);
+    let presented = form.as_ref().ok().and_then(|form| form.get("refresh_token")).map(str::to_owned);
+    let mut response = transport::respond(world, peer, &hits, async {
         if let Some(response) = faulty(world, &hits) {
             return response;
         }
         let answered = TenantRef::parse(world, tenant).and_then(|tenant| answer(world, &tenant, &form?));
         answered.unwrap_or_else(|error| error.into_response(world))
     })
-    .await
+    .await;
+    if let Some(token) = presented.filter(|_| hits.lose_the_answer()) {
+        world.entra.ledger().lose_answer(&token);
+    }
+    if cross_origin {
+        let anyone = HeaderValue::from_static("*");
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+    }
+    response
 }
 
 fn faulty(world: &World, hits: &Hits) -> Option<Response> {
     if let Some(error) = hits.find(EntraError::of_fault) {
         return Some(error.into_response(world));
     }
-    transport::status_fault(world, hits, |status, _| {
-        EntraError::plain(
-            status,
-            "temporarily_unavailable",
-            90033,
-            "A transient error has occurred. Please try again.",
-        )
-        .into_response(world)
-    })
+    transport::status_fault(world, hits, |_, _| unavailable(world))
+}
+
+/// The body of an answer that a fault gave its status.
+fn unavailable(world: &World) -> Response {
+    EntraError::of(UNAVAILABLE).into_response(world)
 }

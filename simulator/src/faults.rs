@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::kind::{BodyForm, FaultKind, ResetMoment, ResyncBody, ResyncInner, ResyncLocation, RetryAfter};
 use crate::counters::Endpoint;
+use crate::entra::error::table::EntraErrorName;
 use crate::lock::lock;
 use crate::mix::{Sequence, share};
 
@@ -61,6 +62,13 @@ impl Fault {
     #[must_use]
     pub const fn status(status: u16, retry_after: Option<RetryAfter>) -> Self {
         Self::new(FaultKind::Status { status, code: None, body: BodyForm::Json, retry_after })
+    }
+
+    /// The error of Entra of a name or an AADSTS number; none when no row of [`entra_errors`](crate::entra_errors) has it.
+    #[must_use]
+    pub fn entra(error: &str) -> Option<Self> {
+        let error = EntraErrorName::find(error)?;
+        Some(Self::new(FaultKind::Entra { error, status: None, claims: None, retry_after: None }))
     }
 
     /// Only this kind of request.
@@ -222,6 +230,11 @@ impl Hits {
     /// The first fault the closure picks something from.
     pub(crate) fn find<'a, T>(&'a self, pick: impl Fn(&'a FaultKind) -> Option<T>) -> Option<T> {
         self.hits.iter().find_map(|hit| pick(&hit.kind))
+    }
+
+    /// Whether the request has its effect and its answer does not arrive.
+    pub(crate) fn lose_the_answer(&self) -> bool {
+        self.has(&FaultKind::ConnReset { moment: ResetMoment::After }) || self.has(&FaultKind::TruncatedBody)
     }
 
     /// Whether this very fault strikes.

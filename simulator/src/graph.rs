@@ -1,48 +1,84 @@
-//! Graph: drives, items, the delta feed and contents (graph-behaviour §1–§4, §6, §7).
+//! Graph: drives, items, the delta feed, contents, uploads, sites and subscriptions (graph-behaviour §1–§8).
 
 mod access;
+mod batch;
 mod children;
+mod conditions;
 mod content;
+pub(crate) mod copy;
+mod create_folder;
+mod delete;
 mod delta;
 mod download;
 mod drives;
 mod error;
 mod item_json;
 mod items;
+mod people;
+mod permissions;
+mod put_content;
 mod query;
 mod route;
+mod sharing;
+mod sites;
+mod special;
+pub(crate) mod subscriptions;
+mod timestamp;
+mod update;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use self::access::Caller;
 use self::error::GraphError;
 use self::query::Query;
-use self::route::{DriveRef, Route, Target};
+use self::route::{Action, Route, Target};
 use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
-use crate::drive::Drive;
-use crate::faults::Hits;
+use crate::drive::item::Slot;
+use crate::drive::tree::Tree;
+use crate::faults::{FaultKind, Hits};
 use crate::mix::{Sequence, guid};
+use crate::throttle::{Limits, Usage};
 use crate::transport::{self, Peer};
 use crate::world::World;
+
+/// Largest body of a request that is not a content, in bytes.
+const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
+/// Largest content of a simple upload, in bytes (250 MB, graph-behaviour §5.1).
+const MAX_SMALL_UPLOAD_BYTES: usize = 250_000_000;
+
+/// A request, read whole.
+struct Asked {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
 
 /// A call to Graph whose caller is known.
 pub(crate) struct Call<'a> {
     world: &'a Arc<World>,
     caller: Caller,
+    method: Method,
     query: Query,
     headers: HeaderMap,
+    body: Bytes,
     hits: Hits,
     /// The address that was asked for, as a client would write it.
     address: String,
 }
 
-/// The routes of Graph and of the download host.
+/// The routes of Graph and of the hosts its pre-authenticated links lead to.
 pub(crate) fn router(world: Arc<World>) -> Router {
     Router::new().fallback(serve).with_state(world)
 }
@@ -52,32 +88,68 @@ async fn serve(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
 ) -> Response {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let readable = matches!(parts.method, Method::GET | Method::HEAD);
-    if path == download::PATH && readable {
-        return download::serve(&world, &peer, &query, &parts.headers).await;
+    let query = parts.uri.query().unwrap_or_default();
+    if path == download::PATH && matches!(parts.method, Method::GET | Method::HEAD) {
+        return download::serve(&world, &peer, &Query::parse(query), &parts.headers).await;
     }
-    let route = Route::parse(path);
-    let endpoint = route.as_ref().map_or(Endpoint::Unknown, Route::endpoint);
+    if let Some(token) = path.strip_prefix(upload::PATH) {
+        return upload::serve(&world, &peer, token, (parts.method, parts.headers, body)).await;
+    }
+    if let Some(token) = path.strip_prefix(copy::PATH) {
+        return copy::serve(&world, &peer, token, &parts.headers).await;
+    }
+    let most = if path.ends_with("/content") { MAX_SMALL_UPLOAD_BYTES } else { MAX_JSON_BYTES };
+    let response = match receive(body, &parts.headers, most).await {
+        Ok(body) => {
+            let (path, query) = (path.to_owned(), query.to_owned());
+            let asked = Asked { method: parts.method, path, query, headers: parts.headers.clone(), body };
+            answer(&world, &peer, asked).await
+        }
+        Err(error) => refuse(&world, error),
+    };
+    dated(&world, response, &parts.headers)
+}
+
+/// Reads a body of a bounded length.
+async fn receive(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes, GraphError> {
+    let told =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|told| told > most) {
+        return Err(GraphError::of_status(413, None));
+    }
+    let received = axum::body::to_bytes(body, most).await;
+    received.map_err(|error| {
+        tracing::debug!(%error, "a body did not arrive whole, or is too long");
+        let message = "IO error during request payload read.";
+        if told.is_none() { GraphError::of_status(413, None) } else { GraphError::invalid_request(message) }
+    })
+}
+
+fn refuse(world: &World, error: GraphError) -> Response {
+    let response = error.into_response(world);
+    world.counters.status(response.status());
+    response
+}
+
+/// Answers one request, alone or in a batch.
+async fn answer(world: &Arc<World>, peer: &Peer, asked: Asked) -> Response {
+    let route = Route::parse(&asked.path);
+    let endpoint = route.as_ref().map_or(Endpoint::Unknown, |route| route.endpoint(&asked.method));
     world.counters.request(endpoint);
     let answer = match route {
-        Some(route) if readable => {
-            let asked = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-            let address = format!("{}{asked}", world.bases.graph);
-            authorised(&world, &peer, route, (query, parts.headers.clone(), address)).await
-        }
-        Some(_) => Err(GraphError::not_supported()),
-        None => Err(GraphError::bad_path(path)),
+        Some(route) => authorised(world, peer, route, asked).await,
+        None => Err(GraphError::bad_path(&asked.path)),
     };
-    let response = answer.unwrap_or_else(|error| {
-        let response = error.into_response(&world);
-        world.counters.status(response.status());
-        response
-    });
+    let response = answer.unwrap_or_else(|error| refuse(world, error));
     tracing::debug!(endpoint = ?endpoint, status = response.status().as_u16(), "answered");
-    dated(&world, response, &parts.headers)
+    response
+}
+
+/// The same, for a request within a batch: an answer can contain answers.
+fn nested<'a>(world: &'a Arc<World>, peer: &'a Peer, asked: Asked) -> BoxFuture<'a, Response> {
+    Box::pin(answer(world, peer, asked))
 }
 
 /// Everything between the address and the endpoint: bearer token, limits, faults.
@@ -85,85 +157,206 @@ async fn authorised(
     world: &Arc<World>,
     peer: &Peer,
     route: Route,
-    asked: (Query, HeaderMap, String),
+    asked: Asked,
 ) -> Result<Response, GraphError> {
-    let (query, headers, address) = asked;
-    let endpoint = route.endpoint();
-    let caller = access::check(world, &headers)?;
-    let drive = find_drive(world, &caller, &route.drive);
-    let drive_id = drive.as_ref().ok().map(|drive| drive.ids.drive().to_owned());
-    observe_fence(world, &caller, drive_id.as_deref(), endpoint);
+    let endpoint = route.endpoint(&asked.method);
+    let caller = access::check(world, &asked.headers)?;
+    note_mirror(world, &caller, endpoint);
+    caller.permit(&route, endpoint)?;
+    let found = sites::locate(world, &caller, route);
+    let drive_id = found.as_ref().ok().and_then(sites::Found::drive_id);
+    let query = Query::parse(&asked.query);
+    let limit = match &found {
+        Ok(found) => {
+            limit(world, &caller, (drive_id.as_deref(), endpoint), cost(&found.route, &asked.method, &query))
+        }
+        Err(_) => limit(world, &caller, (None, endpoint), 1),
+    };
     let hits = world.faults.strike(endpoint, drive_id.as_deref());
-    let limit = throttle(world, &caller, cost(&route, &query));
-    let call = Call { world, caller, query, headers, hits, address };
-    let response = transport::respond(world, peer, &call.hits, async {
-        let answer = match limit {
-            Err(error) => Err(error),
-            Ok(()) => match call.faulty() {
-                Some(response) => return response,
-                None => match drive {
-                    Ok(drive) => dispatch(&call, &drive, &route).await,
-                    Err(error) => Err(error),
-                },
+    let mark = if asked.query.is_empty() { "" } else { "?" };
+    let address = format!("{}{}{mark}{}", world.bases.graph, asked.path, asked.query);
+    let Asked { method, headers, body, .. } = asked;
+    let call = Call { world, caller, method, query, headers, body, hits, address };
+    let (usage, refused) = match limit {
+        Ok(usage) => (usage, None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut response = transport::respond(world, peer, &call.hits, async {
+        let answer = match (refused, found) {
+            (Some(error), _) => Err(error),
+            (None, found) => match (call.faulty(), found) {
+                (Some(response), _) => return response,
+                (None, Ok(found)) => dispatch(&call, peer, &found).await,
+                (None, Err(error)) => Err(error),
             },
         };
         answer.unwrap_or_else(|error| error.into_response(world))
     })
     .await;
+    if let Some(usage) = usage.filter(|_| call.caller.oid.is_none()) {
+        tell_usage(&mut response, usage);
+    }
     access::remember_fence(world, &call.caller.key(), drive_id.as_deref(), &response);
     Ok(response)
 }
 
-async fn dispatch(call: &Call<'_>, drive: &Arc<Drive>, route: &Route) -> Result<Response, GraphError> {
-    match &route.target {
-        Target::Drive => Ok(drives::answer(call, drive)),
-        Target::Item(item) => items::answer(call, drive, item),
-        Target::Children(item) => children::answer(call, drive, item),
-        Target::Content(item) => content::answer(call, drive, item),
-        Target::Delta { item, token } => delta::answer(call, drive, item, token.as_deref()).await,
+async fn dispatch(call: &Call<'_>, peer: &Peer, found: &sites::Found) -> Result<Response, GraphError> {
+    let Some(drive) = &found.drive else {
+        return match &found.route {
+            Route::Batch => batch::answer(call, peer).await,
+            Route::Subscriptions | Route::Subscription(_) | Route::Reauthorize(_) => {
+                subscriptions::answer(call, &found.route).await
+            }
+            Route::Person(name) => people::answer(call, name.as_deref()),
+            Route::Drives(owner) if call.method == Method::GET => sites::list_drives(call, owner),
+            Route::Site(site) if call.method == Method::GET => sites::answer(call, site),
+            Route::Sites if call.method == Method::GET => Ok(sites::search(call)),
+            Route::Drives(_) | Route::Site(_) | Route::Sites => Err(GraphError::not_supported()),
+            Route::InDrive { .. } | Route::Shared { .. } => Err(GraphError::item_not_found()),
+        };
+    };
+    let Route::InDrive { target, .. } = &found.route else { return Err(GraphError::item_not_found()) };
+    access::check_guest(&call.caller, call.method == Method::GET, drive, target)?;
+    let method = match call.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    match (method, target) {
+        ("GET", Target::Drive) => Ok(drives::answer(call, drive)),
+        ("GET", Target::Item(item)) => items::answer(call, drive, item),
+        ("PATCH", Target::Item(item)) => update::answer(call, drive, item),
+        ("DELETE", Target::Item(item)) => delete::answer(call, drive, item),
+        ("PUT", Target::Item(item)) => upload::commit::by_source(call, drive, item),
+        ("GET", Target::Children(item)) => children::answer(call, drive, item),
+        ("POST", Target::Children(item)) => create_folder::answer(call, drive, item),
+        ("GET", Target::Content(item)) => content::answer(call, drive, item),
+        ("PUT", Target::Content(item)) => put_content::answer(call, drive, item),
+        ("GET", Target::Delta { item, token }) => delta::answer(call, drive, item, token.as_deref()).await,
+        ("GET", Target::Action(item, Action::Permissions)) => permissions::answer(call, drive, item),
+        ("POST", Target::Action(item, action)) => match action {
+            Action::CreateUploadSession => upload::create::answer(call, drive, item),
+            Action::Copy => copy::answer(call, drive, item),
+            Action::PermanentDelete => delete::permanently(call, drive, item),
+            Action::CreateLink => sharing::create_link(call, drive, item),
+            Action::Permissions => Err(GraphError::not_supported()),
+        },
+        _ => Err(GraphError::not_supported()),
     }
 }
 
-/// Resource units of a call (graph-behaviour §7): 2 for lists and for enumerations from the beginning, else 1.
-fn cost(route: &Route, query: &Query) -> u32 {
-    match &route.target {
-        Target::Children(_) => 2,
-        Target::Delta { token, .. } if token.is_none() && query.get("token").is_none() => 2,
-        Target::Drive | Target::Item(_) | Target::Content(_) | Target::Delta { .. } => 1,
+/// Resource units of a call (graph-behaviour §7): 5 about permissions, 2 for lists, enumerations from the beginning and writes,
+/// else 1; what is in a batch counts by itself.
+fn cost(route: &Route, method: &Method, query: &Query) -> u32 {
+    if matches!(route, Route::Batch) {
+        return 0;
+    }
+    let expands = |what: &str| query.get("expand").is_some_and(|expand| expand.contains(what));
+    match route {
+        Route::InDrive { target, .. } => match target {
+            Target::Action(_, Action::Permissions | Action::CreateLink) => 5,
+            _ if expands("permissions") => 5,
+            _ if !matches!(*method, Method::GET | Method::HEAD) => 2,
+            Target::Children(_) => 2,
+            Target::Delta { token, .. } if token.is_none() && query.get("token").is_none() => 2,
+            Target::Drive
+            | Target::Item(_)
+            | Target::Content(_)
+            | Target::Delta { .. }
+            | Target::Action(..) => 1,
+        },
+        Route::Drives(_) | Route::Sites => 2,
+        Route::Subscriptions | Route::Subscription(_) | Route::Reauthorize(_) if *method != Method::GET => 2,
+        Route::Shared { .. }
+        | Route::Person(_)
+        | Route::Site(_)
+        | Route::Subscriptions
+        | Route::Subscription(_)
+        | Route::Reauthorize(_)
+        | Route::Batch => 1,
     }
 }
 
-fn throttle(world: &World, caller: &Caller, units: u32) -> Result<(), GraphError> {
-    let Some(per_minute) = world.switches().resource_units_per_minute else { return Ok(()) };
-    let taken = world.throttle.take(&caller.key(), units, per_minute, world.clock.now_ms());
-    taken.map_err(|seconds| {
-        world.counters.add(|counts| counts.throttled += 1);
-        GraphError::throttled(seconds)
-    })
-}
-
-fn observe_fence(world: &World, caller: &Caller, drive: Option<&str>, endpoint: Endpoint) {
-    if let Some(early) = world.throttle.too_early(&caller.key(), drive, world.clock.now_ms()) {
+/// The limits of a caller; also notes whether it waits when it was told to.
+fn limit(
+    world: &World,
+    caller: &Caller,
+    place: (Option<&str>, Endpoint),
+    units: u32,
+) -> Result<Option<Usage>, GraphError> {
+    let (drive, endpoint) = place;
+    let switches = world.switches();
+    let (key, now) = (caller.key(), world.clock.now_ms());
+    if let Some(early) = world.throttle.too_early(&key, drive, now) {
         let detail = format!("a request of kind {endpoint:?} came {early} ms before Retry-After had passed");
         world.note(ViolationKind::RetryAfterIgnored, detail);
+        if switches.limits.block_after_ignored.is_some_and(|most| world.throttle.ignored(&key) >= most) {
+            world.throttle.block(&key);
+        }
+    }
+    if world.throttle.is_blocked(&key) {
+        return Err(GraphError::of_status(503, None));
+    }
+    let limits = Limits::of(&switches);
+    let taken = world.throttle.take(&key, caller.oid.as_deref(), units, &limits, now);
+    let usage = taken.map_err(|seconds| {
+        world.counters.add(|counts| counts.throttled += 1);
+        GraphError::throttled(seconds)
+    })?;
+    Ok(usage.filter(|_| switches.limits.rate_limit_headers))
+}
+
+/// `RateLimit-*` (graph-behaviour §7).
+fn tell_usage(response: &mut Response, usage: Usage) {
+    let headers = response.headers_mut();
+    headers.insert("ratelimit-limit", HeaderValue::from(usage.limit));
+    headers.insert("ratelimit-remaining", HeaderValue::from(usage.remaining));
+    headers.insert("ratelimit-reset", HeaderValue::from(usage.reset_seconds));
+}
+
+fn note_mirror(world: &World, caller: &Caller, endpoint: Endpoint) {
+    let writes = matches!(endpoint, Endpoint::Write | Endpoint::Upload);
+    if writes && world.switches().graph.mirror_clients.contains(&caller.client_id) {
+        let detail = format!("a mirror sent a request of kind {endpoint:?}");
+        world.note(ViolationKind::WriteByMirror, detail);
     }
 }
 
-fn find_drive(world: &World, caller: &Caller, wanted: &DriveRef) -> Result<Arc<Drive>, GraphError> {
-    match wanted {
-        DriveRef::Mine => {
-            let Some(oid) = &caller.oid else { return Err(GraphError::no_user()) };
-            let own = world.drives().into_iter().find(|drive| drive.owner.oid == *oid);
-            own.ok_or_else(|| GraphError::not_found("User's mysite not found."))
+impl Call<'_> {
+    /// Refuses a write to what is locked.
+    fn check_lock(&self) -> Result<(), GraphError> {
+        if self.hits.has(&FaultKind::Locked) {
+            return Err(GraphError::of_status(423, None));
         }
-        DriveRef::Id(id) => {
-            let drive = world.drive(id).filter(|drive| drive.owner.tid == caller.tid);
-            let drive = drive.ok_or_else(GraphError::item_not_found)?;
-            let shared = drive.ids.kind() == crate::drive::spec::DriveKind::DocumentLibrary;
-            let mine = caller.oid.as_ref().is_none_or(|oid| *oid == drive.owner.oid);
-            if shared || mine { Ok(drive) } else { Err(GraphError::access_denied()) }
+        Ok(())
+    }
+
+    /// The body, as JSON.
+    fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, GraphError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            tracing::debug!(%error, "a body does not fit");
+            GraphError::invalid_request("The request body is malformed or incorrect.")
+        })
+    }
+
+    /// Whether a preference was stated in `Prefer` (RFC 7240).
+    fn prefers(&self, wanted: &str) -> bool {
+        let stated = self.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        stated.flat_map(|value| value.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case(wanted))
+    }
+
+    /// Remembers that an item is new at its place, while the new are hard to find (graph-behaviour §3).
+    fn appeared(&self, tree: &mut Tree, slot: Slot) {
+        if self.world.switches().graph.visibility_lag_milliseconds > 0 {
+            tree.horizon.born(slot, self.world.clock.now_ms());
         }
     }
+}
+
+/// An answer without a body.
+fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 /// The headers every answer of Graph has.

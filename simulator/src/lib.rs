@@ -25,18 +25,21 @@ mod json;
 mod lock;
 mod mix;
 mod quick_xor;
+mod scenario;
 mod seal;
 mod simulator;
 mod switches;
 mod throttle;
+mod tls;
 mod transport;
 mod world;
 
 pub use self::simulator::{Simulator, StartError};
 pub use clock::Clock;
 pub use config::{
-    App, CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET, Config, FIRST_USER, Listen, PUBLIC_CLIENT_ID,
-    SECOND_USER, TENANT_ID, Tenant, User,
+    App, CONFIDENTIAL_CLIENT_CERTIFICATE, CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_KEY,
+    CONFIDENTIAL_CLIENT_SECRET, Config, FIRST_USER, FederatedCredential, Issuer, Listen, PUBLIC_CLIENT_ID,
+    Platform, Public, Redirect, SECOND_USER, TENANT_ID, Tenant, User,
 };
 pub use content::ContentReader;
 pub use counters::{Counts, Endpoint};
@@ -44,11 +47,20 @@ pub use critic::{Violation, ViolationKind};
 pub use drive::change::{Change, ChangeError};
 pub use drive::handle::{DriveHandle, Entry, EntryKind};
 pub use drive::spec::{DriveKind, DriveSpec, MAX_FILE_BYTES, MAX_ITEMS, NameStyle, SpecError};
-pub use entra::SignInError;
+pub use entra::error::table::{EntraErrorName, EntraErrorRow, entra_errors};
 pub use entra::ledger::device::{DecisionError, PendingCode};
+pub use entra::setup::SetupError;
+pub use entra::{RevocationError, SignInError};
 pub use faults::{
     ActiveFault, BodyForm, Fault, FaultKind, Faults, ResetMoment, ResyncBody, ResyncInner, ResyncLocation,
     RetryAfter,
 };
+pub use graph::subscriptions::LifecycleError;
 pub use quick_xor::QuickXor;
-pub use switches::{DeltaSwitches, DeviceSwitches, Rotation, Switches, TokenSwitches, TooFast};
+pub use scenario::{MAX_SCENARIO_BYTES, Scenario, ScenarioError};
+pub use switches::{
+    AutoSignIn, BearerOnLinks, Consent, DeltaSwitches, DeviceSwitches, GraphSwitches, LimitSwitches,
+    MalwareAnswer, NetworkSwitches, ParentPaths, Rotation, SignInSwitches, SubscriptionSwitches, Switches,
+    TokenSwitches, TombstoneFacets, TooFast, UploadSwitches,
+};
+pub use tls::{TLS_NAMES, TlsError, TlsIdentity};

@@ -1,64 +1,32 @@
 //! `m365-sim`: the simulator as a program, for demos and for clients in other languages.
 
-use std::net::SocketAddr;
+mod arguments;
+
 use std::process::ExitCode;
 
-use clap::Parser;
-use simulator::{Config, DriveKind, DriveSpec, Listen, NameStyle, Simulator, SpecError, StartError};
+use clap::Parser as _;
+use simulator::{DriveHandle, ScenarioError, Simulator, SpecError, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{ArgumentError, Arguments};
 
 /// Exit code for an address that cannot be listened on (sysexits EX_UNAVAILABLE).
 const EXIT_UNAVAILABLE: u8 = 69;
 /// Exit code for a wrong flag or a drive that cannot be created as asked (sysexits EX_USAGE).
 const EXIT_USAGE: u8 = 64;
 
-/// A stand-in for Microsoft Entra and Microsoft Graph drives.
-#[derive(Debug, Parser)]
-#[command(name = "m365-sim", version)]
-struct Arguments {
-    /// Where Entra listens; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen_authority: SocketAddr,
-    /// Where Graph and the download links listen
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen_graph: SocketAddr,
-    /// Where the control interface listens
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen_control: SocketAddr,
-    /// Host name in download links; `localhost` when Graph listens on 127.0.0.1
-    #[arg(long, value_name = "HOST")]
-    download_host: Option<String>,
-    /// Everything random follows from this number
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Files of the first drive
-    #[arg(long, default_value_t = 1_500)]
-    files: u32,
-    /// Folders of the first drive
-    #[arg(long, default_value_t = 60)]
-    folders: u32,
-    /// Largest of these files, in bytes
-    #[arg(long, default_value_t = 65_536)]
-    max_file_bytes: u64,
-    /// A further file of this size, in bytes; may be given again
-    #[arg(long = "big-file", value_name = "BYTES")]
-    big_files: Vec<u64>,
-    /// Plain names instead of everything real drives hold
-    #[arg(long)]
-    plain_names: bool,
-    /// Approve every sign-in at its n-th poll instead of waiting for a person
-    #[arg(long, value_name = "N")]
-    approve_after_polls: Option<u32>,
-}
-
 /// Why the program ends early.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
+    Arguments(#[from] ArgumentError),
+    #[error(transparent)]
     Start(#[from] StartError),
     #[error("the first drive cannot be created")]
     Drive(#[from] SpecError),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
     #[error("cannot wait for signals")]
     Signal(#[from] std::io::Error),
 }
@@ -85,41 +53,32 @@ async fn main() -> ExitCode {
         Err(failure) => {
             complain(&chain(&failure));
             ExitCode::from(match failure {
-                Failure::Start(_) | Failure::Signal(_) => EXIT_UNAVAILABLE,
-                Failure::Drive(_) => EXIT_USAGE,
+                Failure::Start(StartError::Bind { .. }) | Failure::Signal(_) => EXIT_UNAVAILABLE,
+                Failure::Arguments(_)
+                | Failure::Drive(_)
+                | Failure::Scenario(_)
+                | Failure::Start(StartError::Tls(_) | StartError::Setup(_)) => EXIT_USAGE,
             })
         }
     }
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let mut config = Config { seed: arguments.seed, ..Config::default() };
-    config.listen = Listen {
-        authority: arguments.listen_authority,
-        graph: arguments.listen_graph,
-        control: arguments.listen_control,
-    };
-    config.download_host = arguments.download_host;
-    config.switches.device.approve_after_polls = arguments.approve_after_polls;
+    let config = arguments.config()?;
+    let scenario = arguments.scenario()?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let simulator = Simulator::start(config).await?;
-    let spec = DriveSpec {
-        seed: arguments.seed,
-        kind: DriveKind::Business,
-        owner: None,
-        files: arguments.files,
-        folders: arguments.folders,
-        max_file_bytes: arguments.max_file_bytes,
-        big_files: arguments.big_files,
-        names: if arguments.plain_names { NameStyle::Plain } else { NameStyle::Varied },
-    };
-    let drive = simulator.create_drive(&spec)?;
+    let mut simulator = Simulator::start(config).await?;
+    match scenario {
+        Some(scenario) => drop(simulator.play(scenario)?),
+        None => drop(simulator.create_drive(&arguments.first_drive())?),
+    }
+    let drives = simulator.drives();
     announce(&format!(
         "authority {}\ngraph     {}\ncontrol   {}\ndrive     {}\nclient-id {}\ntenant    {}",
         simulator.authority(),
         simulator.graph(),
         simulator.control(),
-        drive.id(),
+        drives.first().map_or("none", DriveHandle::id),
         simulator::PUBLIC_CLIENT_ID,
         simulator::TENANT_ID,
     ));

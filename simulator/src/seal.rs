@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::mix::Sequence;
 
+/// Bytes of the sum that shows whether a text is as it was given, whoever gave it.
+const SUM_BYTES: usize = 8;
 /// Bytes of the code that proves a text was made here.
 const CODE_BYTES: usize = 16;
 /// Longest text that is looked at.
@@ -27,6 +29,17 @@ pub(crate) enum Purpose {
     Download,
 }
 
+/// What a text turns out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unsealed {
+    /// Sealed here: its state.
+    State(String),
+    /// Sealed by another simulator, and as that one gave it.
+    Foreign,
+    /// Never sealed for this purpose, or changed since.
+    Edited,
+}
+
 impl Seal {
     /// The seal of a simulator.
     pub(crate) fn new(seed: u64) -> Self {
@@ -38,21 +51,26 @@ impl Seal {
         let code = self.code(purpose, state.as_bytes());
         let mut text = code.to_vec();
         text.extend(cover(code, state.as_bytes()));
-        URL_SAFE_NO_PAD.encode(text)
+        let mut whole = sum(purpose, &text).to_vec();
+        whole.append(&mut text);
+        URL_SAFE_NO_PAD.encode(whole)
     }
 
-    /// The state of a sealed text; none when it was not sealed here for this purpose.
-    pub(crate) fn open(&self, purpose: Purpose, text: &str) -> Option<String> {
-        if text.len() > MAX_TEXT_BYTES {
-            return None;
+    /// What a text turns out to be.
+    pub(crate) fn open(&self, purpose: Purpose, text: &str) -> Unsealed {
+        let whole =
+            Some(text).filter(|text| text.len() <= MAX_TEXT_BYTES).map(|text| URL_SAFE_NO_PAD.decode(text));
+        let Some(Ok(whole)) = whole else { return Unsealed::Edited };
+        let Some((told, rest)) = whole.split_first_chunk::<SUM_BYTES>() else { return Unsealed::Edited };
+        let Some((code, covered)) = rest.split_first_chunk::<CODE_BYTES>() else { return Unsealed::Edited };
+        if sum(purpose, rest) != *told {
+            return Unsealed::Edited;
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (code, covered) = bytes.split_first_chunk::<CODE_BYTES>()?;
         let state = cover(*code, covered);
         if self.code(purpose, &state) != *code {
-            return None;
+            return Unsealed::Foreign;
         }
-        String::from_utf8(state).ok()
+        String::from_utf8(state).map_or(Unsealed::Edited, Unsealed::State)
     }
 
     fn code(&self, purpose: Purpose, state: &[u8]) -> [u8; CODE_BYTES] {
@@ -67,6 +85,16 @@ impl Seal {
         }
         code
     }
+}
+
+/// The sum of a text; everybody can make it, and it keeps honest clients apart from others.
+fn sum(purpose: Purpose, text: &[u8]) -> [u8; SUM_BYTES] {
+    let digest = Sha256::new().chain_update(format!("{purpose:?}")).chain_update(text).finalize();
+    let mut sum = [0; SUM_BYTES];
+    for (to, from) in sum.iter_mut().zip(digest) {
+        *to = from;
+    }
+    sum
 }
 
 /// Covers (and uncovers) a state, so that nobody is tempted to read it; it is not secret.
@@ -88,11 +116,16 @@ mod tests {
     fn only_what_was_sealed_opens_and_only_for_its_purpose() {
         let seal = Seal::new(1);
         let text = seal.seal(Purpose::Feed, "0 17 -");
-        assert_eq!(seal.open(Purpose::Feed, &text).as_deref(), Some("0 17 -"));
-        assert_eq!(seal.open(Purpose::Download, &text), None);
-        assert_eq!(Seal::new(2).open(Purpose::Feed, &text), None);
+        assert_eq!(seal.open(Purpose::Feed, &text), Unsealed::State("0 17 -".to_owned()));
+        assert_eq!(seal.open(Purpose::Download, &text), Unsealed::Edited);
         let edited: String = text.chars().rev().collect();
-        assert_eq!(seal.open(Purpose::Feed, &edited), None);
-        assert_eq!(seal.open(Purpose::Feed, ""), None);
+        assert_eq!(seal.open(Purpose::Feed, &edited), Unsealed::Edited);
+        assert_eq!(seal.open(Purpose::Feed, ""), Unsealed::Edited);
+    }
+
+    #[test]
+    fn what_another_simulator_sealed_does_not_open_and_is_not_taken_for_edited() {
+        let text = Seal::new(1).seal(Purpose::Feed, "0 17 -");
+        assert_eq!(Seal::new(2).open(Purpose::Feed, &text), Unsealed::Foreign);
     }
 }

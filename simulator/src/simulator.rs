@@ -9,15 +9,19 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{Config, User};
+use crate::config::{Config, Listen, User};
 use crate::counters::Counts;
 use crate::critic::Violation;
 use crate::drive::handle::DriveHandle;
 use crate::drive::spec::{DriveSpec, SpecError};
-use crate::entra::SignInError;
 use crate::entra::ledger::device::{DecisionError, PendingCode};
+use crate::entra::setup::SetupError;
+use crate::entra::{RevocationError, SignInError};
 use crate::faults::Faults;
+use crate::graph::subscriptions::LifecycleError;
+use crate::scenario::{self, Scenario, ScenarioError};
 use crate::switches::Switches;
+use crate::tls::{TlsError, TlsIdentity};
 use crate::transport::{Door, Peer};
 use crate::world::{Bases, World};
 use crate::{control, entra, graph};
@@ -39,6 +43,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The certificate does not serve.
+    #[error("no TLS")]
+    Tls(#[from] TlsError),
+    /// What is to be registered in Entra cannot be.
+    #[error("the configuration of Entra is wrong")]
+    Setup(#[from] SetupError),
 }
 
 /// A running simulator. Dropping it stops it.
@@ -46,28 +56,31 @@ pub enum StartError {
 pub struct Simulator {
     world: Arc<World>,
     servers: JoinSet<()>,
+    bound: Listen,
 }
 
 impl Simulator {
     /// Binds three listeners and serves them until the simulator is stopped or dropped.
     ///
     /// # Errors
-    /// [`StartError::Bind`] when an address is in use or not ours; nothing is left running.
+    /// [`StartError::Bind`] when an address is in use or not ours, [`StartError::Tls`] when the certificate does not serve; nothing
+    /// is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listen = config.listen;
         let authority = bind("authority", listen.authority).await?;
         let graph = bind("graph", listen.graph).await?;
         let control = bind("control interface", listen.control).await?;
-        let downloads = downloads(config.download_host.as_deref(), graph.1);
-        let [authority_base, graph_base, control_base] =
-            [authority.1, graph.1, control.1].map(|address| format!("http://{address}"));
-        let bases = Bases { authority: authority_base, graph: graph_base, control: control_base, downloads };
-        let world = Arc::new(World::new(config, bases));
+        let tls = config.tls.as_ref().map(TlsIdentity::acceptor).transpose()?;
+        let bases = bases(&config, [authority.1, graph.1, control.1]);
+        let world = Arc::new(World::new(config, bases)?);
         let mut servers = JoinSet::new();
-        serve(&mut servers, authority.0, entra::router(Arc::clone(&world)), &world);
-        serve(&mut servers, graph.0, graph::router(Arc::clone(&world)), &world);
-        serve(&mut servers, control.0, control::router(Arc::clone(&world)), &world);
-        Ok(Self { world, servers })
+        let door = |listener| Door::new(listener, tls.clone(), Arc::clone(&world));
+        serve(&mut servers, door(authority.0), entra::router(Arc::clone(&world)), &world);
+        serve(&mut servers, door(graph.0), graph::router(Arc::clone(&world)), &world);
+        serve(&mut servers, Door::plain(control.0), control::router(Arc::clone(&world)), &world);
+        servers.spawn(graph::subscriptions::run(Arc::clone(&world)));
+        let bound = Listen { authority: authority.1, graph: graph.1, control: control.1 };
+        Ok(Self { world, servers, bound })
     }
 
     /// Stops listening, ends everything that waits, and waits for answers under way.
@@ -97,12 +110,28 @@ impl Simulator {
         self.world.bases.control.clone()
     }
 
+    /// Where the listeners are, whatever addresses clients use for them.
+    #[must_use]
+    pub const fn listening(&self) -> Listen {
+        self.bound
+    }
+
     /// Creates a drive. It takes about a second for a million items; call it where that blocks nobody.
     ///
     /// # Errors
     /// [`SpecError`] when a number is beyond its limit or the owner is unknown.
     pub fn create_drive(&self, spec: &DriveSpec) -> Result<DriveHandle, SpecError> {
         self.world.create_drive(spec).map(|drive| DriveHandle { drive, world: Arc::clone(&self.world) })
+    }
+
+    /// Begins a scenario: its switches are set and its drives created when this returns; its events happen from now on.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] when a drive or its history is not possible.
+    pub fn play(&mut self, scenario: Scenario) -> Result<Vec<DriveHandle>, ScenarioError> {
+        let drives = scenario.set(&self.world)?;
+        self.servers.spawn(scenario::play(scenario, Arc::clone(&self.world), drives.clone()));
+        Ok(drives)
     }
 
     /// The drive of an id.
@@ -203,7 +232,54 @@ impl Simulator {
 
     /// Revokes everything a user's sign-ins gave; refreshing is then refused with this AADSTS number. False when there is no such user.
     pub fn revoke(&self, user: &str, aadsts: u32) -> bool {
-        self.world.revoke(user, aadsts)
+        self.world.revoke(Some(user), None, aadsts).is_ok()
+    }
+
+    /// Revokes what sign-ins gave: of a user, with an application, or all of them when neither is named.
+    ///
+    /// # Errors
+    /// [`RevocationError`] when there is no such user or application.
+    pub fn revoke_sign_ins(
+        &self,
+        user: Option<&str>,
+        client_id: Option<&str>,
+        aadsts: u32,
+    ) -> Result<(), RevocationError> {
+        self.world.revoke(user, client_id, aadsts)
+    }
+
+    /// Withdraws consents: of a user, for an application, or all of them. Refreshing is then refused with AADSTS65001.
+    ///
+    /// # Errors
+    /// [`RevocationError`] when there is no such user or application.
+    pub fn withdraw_consent(
+        &self,
+        user: Option<&str>,
+        client_id: Option<&str>,
+    ) -> Result<(), RevocationError> {
+        self.world.withdraw_consent(user, client_id)
+    }
+
+    /// Challenges all clients of a user that said they understand it (graph-behaviour §9.6): Graph refuses their access tokens
+    /// until they come with one that answers the challenge. Other clients notice nothing.
+    ///
+    /// # Errors
+    /// [`RevocationError`] when there is no such user.
+    pub fn challenge(&self, user: &str) -> Result<(), RevocationError> {
+        self.world.challenge(user)
+    }
+
+    /// Lets applications come back that were blocked for ignoring `Retry-After` (graph-behaviour §7).
+    pub fn unblock(&self) {
+        self.world.throttle.unblock();
+    }
+
+    /// Sends a lifecycle notification, such as `reauthorizationRequired`, to a subscriber (graph-behaviour §8).
+    ///
+    /// # Errors
+    /// [`LifecycleError`] when there is no such subscription, or it has no address for them.
+    pub async fn send_lifecycle(&self, subscription: &str, event: &str) -> Result<(), LifecycleError> {
+        graph::subscriptions::send_lifecycle(&self.world, subscription, event).await
     }
 
     /// What clients did wrong, oldest first.
@@ -231,21 +307,32 @@ async fn bind(listener: &'static str, address: SocketAddr) -> Result<(TcpListene
     Ok((socket, bound))
 }
 
-/// The base address of download links.
-fn downloads(host: Option<&str>, graph: SocketAddr) -> String {
-    match host {
-        Some(host) => format!("http://{host}:{}", graph.port()),
-        None if graph.ip() == Ipv4Addr::LOCALHOST => format!("http://localhost:{}", graph.port()),
-        None => format!("http://{graph}"),
+/// The addresses answers are written with: the public ones, else those of the listeners (Entra, Graph, control).
+fn bases(config: &Config, bound: [SocketAddr; 3]) -> Bases {
+    let [authority, graph, control] = bound;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let or = |public: &Option<String>, host: String| {
+        let base = public.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
+        base.trim_end_matches('/').to_owned()
+    };
+    let content = if graph.ip() == Ipv4Addr::LOCALHOST {
+        format!("localhost:{}", graph.port())
+    } else {
+        graph.to_string()
+    };
+    Bases {
+        authority: or(&config.public.authority, authority.to_string()),
+        graph: or(&config.public.graph, graph.to_string()),
+        control: format!("http://{control}"),
+        downloads: or(&config.public.content, content),
     }
 }
 
-fn serve(servers: &mut JoinSet<()>, listener: TcpListener, router: Router, world: &World) {
+fn serve(servers: &mut JoinSet<()>, door: Door, router: Router, world: &World) {
     let stopped = world.stopped.clone();
     let service = router.into_make_service_with_connect_info::<Peer>();
     servers.spawn(async move {
-        let server =
-            axum::serve(Door::new(listener), service).with_graceful_shutdown(stopped.cancelled_owned());
+        let server = axum::serve(door, service).with_graceful_shutdown(stopped.cancelled_owned());
         if let Err(error) = server.await {
             tracing::error!(%error, "a listener ended");
         }

@@ -1,131 +1,49 @@
 //! The connection below HTTP, and the faults that live there: stalls, resets, bodies cut short.
 
+mod door;
+mod link;
+
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::connect_info::Connected;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::IncomingStream;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 
+pub(crate) use self::door::Door;
+pub(crate) use self::link::Pace;
+use self::link::Signals;
 use crate::clock::{Clock, http_date};
 use crate::faults::{BodyForm, FaultKind, Hits, ResetMoment, RetryAfter};
 use crate::world::World;
 
-/// A listener whose connections can be reset by the request they carry.
-pub(crate) struct Door {
-    listener: TcpListener,
-}
-
-impl Door {
-    pub(crate) const fn new(listener: TcpListener) -> Self {
-        Self { listener }
-    }
-}
-
-impl Listener for Door {
-    type Io = Wire;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, from) = Listener::accept(&mut self.listener).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "the connection keeps small packets back");
-        }
-        (Wire { stream, cut: Arc::default() }, from)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-/// One connection.
-pub(crate) struct Wire {
-    stream: TcpStream,
-    cut: Arc<AtomicBool>,
-}
-
-impl Wire {
-    fn check(&self) -> io::Result<()> {
-        if self.cut.load(Ordering::SeqCst) {
-            // Closing with a linger of zero sends RST instead of FIN.
-            self.stream.set_zero_linger()?;
-            return Err(io::Error::from(io::ErrorKind::ConnectionReset));
-        }
-        Ok(())
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
+/// How often it is looked whether the half of a body was sent.
+const FLUSH_CHECK: Duration = Duration::from_millis(1);
+/// How long a client may take to read the half of a body that is cut short.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a request knows of its connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    cut: Arc<AtomicBool>,
+    signals: Arc<Signals>,
 }
 
 impl Connected<IncomingStream<'_, Door>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Self { cut: Arc::clone(&stream.io().cut) }
+        Self { signals: stream.io().signals() }
     }
 }
 
 impl Peer {
     /// Resets the connection at the next byte; the response returned is never seen.
     fn reset(&self) -> Response {
-        self.cut.store(true, Ordering::SeqCst);
+        self.signals.cut.store(true, Ordering::SeqCst);
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
@@ -156,7 +74,11 @@ pub(crate) async fn respond(
         return peer.reset();
     }
     world.counters.status(response.status());
-    if hits.has(&FaultKind::TruncatedBody) { truncated(response) } else { response }
+    if hits.has(&FaultKind::TruncatedBody) {
+        truncated(response, Arc::clone(&peer.signals))
+    } else {
+        response
+    }
 }
 
 /// The answer a [`FaultKind::Status`] asks for; `json` writes the body when it is to be the documented one.
@@ -194,7 +116,7 @@ pub(crate) fn retry_after_value(after: RetryAfter, clock: &Clock) -> Option<Head
 }
 
 /// The same answer, with a body that ends half way although its length was promised.
-fn truncated(response: Response) -> Response {
+fn truncated(response: Response, signals: Arc<Signals>) -> Response {
     let (mut parts, body) = response.into_parts();
     let promised =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -210,9 +132,17 @@ fn truncated(response: Response) -> Response {
         let left = left - chunk.len();
         Some((Ok::<Bytes, io::Error>(chunk), (body, left)))
     });
-    let end = stream::once(async {
-        // Only what was flushed before the error is sent at all; being asked again lets that happen.
-        tokio::task::yield_now().await;
+    let end = stream::once(async move {
+        // An error drops whatever was not sent yet, so it waits until head and half a body are on their way.
+        let before = signals.flushes.load(Ordering::SeqCst);
+        let sent = async {
+            while signals.flushes.load(Ordering::SeqCst) == before {
+                tokio::time::sleep(FLUSH_CHECK).await;
+            }
+        };
+        if tokio::time::timeout(FLUSH_LIMIT, sent).await.is_err() {
+            tracing::debug!("a client took too long to read the half of a body");
+        }
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     });
     Response::from_parts(parts, Body::from_stream(cut.chain(end)))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,14 +13,20 @@ use crate::counters::Counters;
 use crate::critic::{Critic, ViolationKind};
 use crate::drive::Drive;
 use crate::drive::change::Circumstances;
+use crate::drive::kept::Room;
 use crate::drive::spec::{DriveSpec, SpecError};
 use crate::entra::Entra;
+use crate::entra::setup::SetupError;
 use crate::faults::Faults;
+use crate::graph::copy::Copies;
+use crate::graph::subscriptions::Subscriptions;
+use crate::graph::upload::Uploads;
 use crate::lock::lock;
-use crate::mix::join;
+use crate::mix::{Sequence, join};
 use crate::seal::Seal;
 use crate::switches::Switches;
 use crate::throttle::{CallerKey, Throttle};
+use crate::transport::Pace;
 
 /// Most files remembered as having had their first download refused; beyond it the memory is begun anew.
 const MAX_REFUSED_LINKS: usize = 1_000_000;
@@ -48,6 +55,16 @@ pub(crate) struct World {
     pub(crate) seal: Seal,
     /// Ends everything that waits.
     pub(crate) stopped: CancellationToken,
+    /// Rings when a drive has changed.
+    pub(crate) wake: tokio::sync::Notify,
+    /// Room for what clients upload.
+    pub(crate) room: Room,
+    /// Uploads that are not finished.
+    pub(crate) uploads: Uploads,
+    /// Copies that are under way.
+    pub(crate) copies: Copies,
+    /// Who is told about changes.
+    pub(crate) subscriptions: Subscriptions,
     critic: Critic,
     switches: Mutex<Switches>,
     drives: Mutex<Vec<Arc<Drive>>>,
@@ -57,21 +74,28 @@ pub(crate) struct World {
     callers: Mutex<Vec<CallerKey>>,
     refused_links: Mutex<HashSet<(u32, u32)>>,
     numbers: AtomicU64,
+    /// Chooses how slow each connection is.
+    paces: Mutex<Sequence>,
 }
 
 impl World {
     /// A world without drives.
-    pub(crate) fn new(config: Config, bases: Bases) -> Self {
+    pub(crate) fn new(config: Config, bases: Bases) -> Result<Self, SetupError> {
         // Two simulators of one seed must not honour each other's tokens and links.
         let unique = join(join(config.seed, config.clock.now_ms()), crate::mix::text(&bases.graph));
-        Self {
+        Ok(Self {
             bases,
-            entra: Entra::new(config.apps, unique),
+            entra: Entra::new(&config, unique)?,
             faults: Faults::new(config.seed),
             counters: Counters::default(),
             throttle: Throttle::default(),
             seal: Seal::new(unique),
             stopped: CancellationToken::new(),
+            wake: tokio::sync::Notify::new(),
+            room: Room::default(),
+            uploads: Uploads::default(),
+            copies: Copies::default(),
+            subscriptions: Subscriptions::default(),
             critic: Critic::default(),
             switches: Mutex::new(config.switches),
             drives: Mutex::default(),
@@ -79,10 +103,11 @@ impl World {
             callers: Mutex::default(),
             refused_links: Mutex::default(),
             numbers: AtomicU64::new(1),
+            paces: Mutex::new(Sequence::new(config.seed)),
             clock: config.clock,
             users: config.users,
             tenants: config.tenants,
-        }
+        })
     }
 
     /// The present settings.
@@ -100,9 +125,19 @@ impl World {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// How slow the next connection is.
+    pub(crate) fn pace(&self) -> Pace {
+        let network = self.switches().network;
+        let mut paces = lock(&self.paces);
+        let mut between =
+            |[from, to]: [u64; 2]| from + paces.below(to.saturating_sub(from).saturating_add(1));
+        let latency = Duration::from_millis(between(network.latency_milliseconds));
+        Pace { latency, bytes_per_second: network.bytes_per_second.map(between) }
+    }
+
     /// The user of this object id or principal name.
     pub(crate) fn user(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.oid == name || user.upn.eq_ignore_ascii_case(name))
+        self.users.iter().find(|user| user.is_called(name))
     }
 
     /// Creates a drive.
@@ -140,7 +175,16 @@ impl World {
 
     /// What a change to a drive needs to know.
     pub(crate) fn circumstances(&self) -> Circumstances {
-        Circumstances { now: self.clock.stamp(), announce_all: self.switches().delta.announce_descendants }
+        Circumstances {
+            now: self.clock.stamp(),
+            now_ms: self.clock.now_ms(),
+            announce_all: self.switches().delta.announce_descendants,
+        }
+    }
+
+    /// Wakes whoever tells subscribers that a drive changed.
+    pub(crate) fn changed(&self) {
+        self.wake.notify_one();
     }
 
     /// Notes a violation.
@@ -189,5 +233,7 @@ impl World {
 }
 
 fn is_same_personal(drive: &Drive, id: &str) -> bool {
-    drive.ids.kind() == crate::drive::spec::DriveKind::Personal && drive.ids.drive().eq_ignore_ascii_case(id)
+    // Clients send back what they were told: in any case, and without leading zeros.
+    drive.ids.kind() == crate::drive::spec::DriveKind::Personal
+        && drive.ids.drive().trim_start_matches('0').eq_ignore_ascii_case(id.trim_start_matches('0'))
 }

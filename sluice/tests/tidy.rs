@@ -50,7 +50,7 @@ mod rules {
         ),
         ("sea_orm_migration", &[("migrations", &["."])]),
         ("aes_gcm", &[("token-service", &["crypto"])]),
-        ("reqwest", &[("graph-client", &["."]), ("token-service", &["provider"])]),
+        ("reqwest", &[("graph-client", &["."]), ("simulator", &["graph"]), ("token-service", &["provider"])]),
         (
             "tonic",
             &[

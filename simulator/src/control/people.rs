@@ -1,19 +1,15 @@
-//! What people do: approve or decline a sign-in, have their tokens revoked.
+//! What people do: approve or decline a sign-in, or sign in somewhere else.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, bad, done, ok, read, refused};
+use super::{Answer, bad, done, ok, read};
 use crate::world::World;
-
-/// AADSTS number a revoked grant is refused with when none is chosen.
-const REVOKED: u32 = 50_173;
 
 type Body = Result<Json<Value>, JsonRejection>;
 
@@ -45,24 +41,6 @@ pub(super) async fn approve(State(world): State<Arc<World>>, body: Body) -> Answ
 pub(super) async fn decline(State(world): State<Arc<World>>, body: Body) -> Answer {
     let decision: Decision = read(body)?;
     world.decline(&decision.user_code).map(|()| done()).map_err(bad)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Revocation {
-    user: String,
-    #[serde(default)]
-    aadsts: Option<u32>,
-}
-
-/// `POST /control/users/revoke`
-pub(super) async fn revoke(State(world): State<Arc<World>>, body: Body) -> Answer {
-    let wanted: Revocation = read(body)?;
-    if world.revoke(&wanted.user, wanted.aadsts.unwrap_or(REVOKED)) {
-        Ok(done())
-    } else {
-        Err(refused(StatusCode::NOT_FOUND, "no such user"))
-    }
 }
 
 #[derive(Deserialize)]

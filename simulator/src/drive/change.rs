@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::Ids;
-use super::item::{ROOT, Slot};
+use super::item::{Facet, ROOT, Slot};
 use super::tree::{Place, Tree};
 
 /// One change. Items are named by id, or by path when the text begins with `/`; `/` is the root.
@@ -63,6 +63,48 @@ pub enum Change {
         /// The other.
         right: String,
     },
+    /// A new package, which is neither a file nor a folder (graph-behaviour §4.4).
+    Package {
+        /// The folder it goes into.
+        parent: String,
+        /// Its name.
+        name: String,
+        /// Its type, such as `oneNote`.
+        kind: String,
+    },
+    /// A shortcut to an item of another drive (graph-behaviour §1.3).
+    Shortcut {
+        /// The folder it goes into.
+        parent: String,
+        /// Its name.
+        name: String,
+        /// Id of the other drive.
+        drive: String,
+        /// Id of the item there.
+        target: String,
+    },
+    /// A Personal Vault in the root, open (graph-behaviour §1.3).
+    Vault {
+        /// Its name.
+        name: String,
+    },
+    /// A Personal Vault is locked or opened. While it is locked, what is in it looks deleted.
+    LockVault {
+        /// The vault.
+        item: String,
+        /// Whether it is locked from now on.
+        locked: bool,
+    },
+    /// A file turns out to be infected (graph-behaviour §4.4).
+    Infect {
+        /// The file.
+        item: String,
+    },
+    /// An item is shared with everybody of the tenant.
+    Share {
+        /// The file or folder.
+        item: String,
+    },
 }
 
 /// Why a change was refused. The drive is as it was.
@@ -99,6 +141,8 @@ pub enum ChangeError {
 pub(crate) struct Circumstances {
     /// Seconds since the Unix epoch.
     pub(crate) now: u32,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) now_ms: u64,
     /// Whether deleting a folder announces its descendants too.
     pub(crate) announce_all: bool,
 }
@@ -122,6 +166,9 @@ pub(crate) fn apply(
     how: Circumstances,
 ) -> Result<Slot, ChangeError> {
     let find = |tree: &Tree, reference: &str| resolve(tree, ids, reference).ok_or(ChangeError::NotFound);
+    if let Some(made) = special(tree, ids, change, how) {
+        return made;
+    }
     match change {
         Change::CreateFile { parent, name, size } => {
             let parent = find(tree, parent)?;
@@ -160,5 +207,61 @@ pub(crate) fn apply(
             tree.swap_names(left, right)?;
             Ok(left)
         }
+        Change::Package { .. }
+        | Change::Shortcut { .. }
+        | Change::Vault { .. }
+        | Change::LockVault { .. }
+        | Change::Infect { .. }
+        | Change::Share { .. } => Err(ChangeError::NotFound),
     }
+}
+
+/// Makes a change about a special item; none for the others.
+fn special(
+    tree: &mut Tree,
+    ids: &Ids,
+    change: &Change,
+    how: Circumstances,
+) -> Option<Result<Slot, ChangeError>> {
+    let find = |tree: &Tree, reference: &str| resolve(tree, ids, reference).ok_or(ChangeError::NotFound);
+    let opaque = |tree: &mut Tree, parent: &str, name: &str, facet| {
+        let parent = find(tree, parent)?;
+        let slot = tree.create_opaque(&Place { parent, name }, how.now)?;
+        tree.extra_mut(slot).facet = Some(facet);
+        Ok(slot)
+    };
+    Some(match change {
+        Change::Package { parent, name, kind } => opaque(tree, parent, name, Facet::Package(kind.clone())),
+        Change::Shortcut { parent, name, drive, target } => {
+            let facet = Facet::Remote { drive: drive.clone(), item: target.clone() };
+            opaque(tree, parent, name, facet)
+        }
+        Change::Vault { name } => {
+            tree.create_folder(&Place { parent: ROOT, name }, how.now).inspect(|slot| {
+                tree.extra_mut(*slot).facet = Some(Facet::Vault { locked: false });
+            })
+        }
+        Change::LockVault { item, locked } => {
+            find(tree, item).and_then(|slot| tree.lock_vault(slot, *locked).map(|()| slot))
+        }
+        Change::Infect { item } => find(tree, item).and_then(|slot| {
+            if tree.get(slot).is_none_or(|item| !item.is_file()) {
+                return Err(ChangeError::NotAFile);
+            }
+            tree.extra_mut(slot).facet = Some(Facet::Malware);
+            tree.touch(slot);
+            Ok(slot)
+        }),
+        Change::Share { item } => find(tree, item).inspect(|slot| {
+            tree.extra_mut(*slot).shared = true;
+            tree.touch(*slot);
+        }),
+        Change::CreateFile { .. }
+        | Change::Mkdir { .. }
+        | Change::Edit { .. }
+        | Change::Rename { .. }
+        | Change::Move { .. }
+        | Change::Delete { .. }
+        | Change::SwapNames { .. } => return None,
+    })
 }

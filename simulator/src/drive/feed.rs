@@ -19,6 +19,19 @@ pub(crate) struct Position {
     pub(crate) fresh_since: Option<u64>,
 }
 
+/// What is asked of the feed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// Where the reader is.
+    pub(crate) from: Position,
+    /// About how many items a page has.
+    pub(crate) limit: usize,
+    /// The last change that is told already.
+    pub(crate) until: u64,
+    /// The folder whose feed it is; none for the root.
+    pub(crate) scope: Option<Slot>,
+}
+
 /// One page.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -31,27 +44,24 @@ pub(crate) struct Page {
 }
 
 impl Tree {
-    /// The position of somebody who begins with nothing.
-    pub(crate) const fn beginning(&self) -> Position {
-        Position { read: 0, fresh_since: Some(self.sequence()) }
+    /// The last change that the feed tells, when it lags behind since this time.
+    pub(crate) fn visible(&self, until_ms: u64) -> u64 {
+        self.horizon.at(until_ms)
     }
 
-    /// The position of somebody who only wants what comes (`token=latest`).
-    pub(crate) const fn latest(&self) -> Position {
-        Position { read: self.sequence(), fresh_since: None }
-    }
-
-    /// The next page of about `limit` items. Folders above a changed item are told with it, and count.
-    pub(crate) fn page(&self, from: Position, limit: usize, switches: &DeltaSwitches) -> Page {
+    /// The next page. Folders above a changed item are told with it, and count.
+    pub(crate) fn page(&self, ask: Ask, switches: &DeltaSwitches) -> Page {
+        let Ask { from, limit, until, scope } = ask;
         let mut items = Vec::new();
         let mut told = HashSet::new();
         let mut tombstones = 0_usize;
         let mut read = from.read;
         let fresh = from.fresh_since.is_some();
-        let mut waiting = self.changes.range(from.read + 1..);
         let mut done = true;
-        for (sequence, slot) in waiting.by_ref() {
-            let Some(item) = self.any(*slot).filter(|item| item.alive || !fresh) else {
+        for (sequence, slot) in self.changes.range(from.read + 1..).take_while(|(at, _)| **at <= until) {
+            let within = scope.is_none_or(|folder| self.is_within(*slot, folder));
+            let wanted = self.any(*slot).filter(|item| within && (!fresh || self.is_seen(*slot, item)));
+            let Some(item) = wanted else {
                 read = *sequence;
                 continue;
             };
@@ -62,12 +72,16 @@ impl Tree {
                 break;
             }
             if switches.repeat_ancestors {
-                self.tell_ancestors(*slot, item, &mut told, &mut items);
+                self.tell_ancestors(*slot, item, scope, &mut told, &mut items);
             }
             told.insert(*slot);
-            tombstones += usize::from(!item.alive);
-            items.push(Snapshot::of(*slot, item));
+            let copy = self.told(*slot, item);
+            tombstones += usize::from(!copy.alive);
+            items.push(copy);
             read = *sequence;
+        }
+        if let Some(folder) = scope.filter(|_| !fresh) {
+            self.tell_departed(folder, (from.read, if done { until } else { read }), &mut items);
         }
         if switches.create_before_delete {
             items.sort_by_key(|item| !item.alive);
@@ -75,21 +89,61 @@ impl Tree {
         let next = match (done, from.fresh_since) {
             (false, fresh_since) => Position { read, fresh_since },
             (true, Some(began)) => Position { read: began, fresh_since: None },
-            (true, None) => Position { read: self.sequence(), fresh_since: None },
+            (true, None) => Position { read: until.max(from.read), fresh_since: None },
         };
         Page { items, next, done }
     }
 
-    fn tell_ancestors(&self, slot: Slot, item: &Item, told: &mut HashSet<Slot>, items: &mut Vec<Snapshot>) {
-        if slot == ROOT {
+    /// Whether something in a folder has changed since.
+    pub(crate) fn has_changed(&self, folder: Slot, since: u64) -> bool {
+        let mut changed = self.changes.range(since + 1..);
+        changed.any(|(_, slot)| folder == ROOT || self.is_within(*slot, folder))
+            || self.horizon.departures(since, self.sequence()).any(|moved| self.is_within(moved.from, folder))
+    }
+
+    /// The item as the feed tells it: what is in a locked vault looks deleted.
+    fn told(&self, slot: Slot, item: &Item) -> Snapshot {
+        let mut copy = self.copy(slot, item);
+        copy.alive = self.is_seen(slot, item);
+        copy
+    }
+
+    fn is_seen(&self, slot: Slot, item: &Item) -> bool {
+        item.alive && !self.is_locked_away(slot)
+    }
+
+    fn is_within(&self, slot: Slot, folder: Slot) -> bool {
+        slot == folder || self.ancestors(slot).contains(&folder)
+    }
+
+    /// To the feed of a single folder, what was moved out of it is deleted.
+    fn tell_departed(&self, folder: Slot, span: (u64, u64), items: &mut Vec<Snapshot>) {
+        for departure in self.horizon.departures(span.0, span.1) {
+            if self.is_within(departure.from, folder) && !self.is_within(departure.item, folder) {
+                let gone = self.any(departure.item).map(|item| self.copy(departure.item, item));
+                items.extend(gone.map(|gone| Snapshot { alive: false, parent: departure.from, ..gone }));
+            }
+        }
+    }
+
+    fn tell_ancestors(
+        &self,
+        slot: Slot,
+        item: &Item,
+        scope: Option<Slot>,
+        told: &mut HashSet<Slot>,
+        items: &mut Vec<Snapshot>,
+    ) {
+        let top = scope.unwrap_or(ROOT);
+        if slot == top {
             return;
         }
         let mut chain = Vec::new();
         let mut at = item.parent;
         while told.insert(at) {
             // The folder above a tombstone may be gone as well; it has a tombstone of its own.
-            chain.extend(self.snapshot(at));
-            if at == ROOT {
+            chain.extend(self.get(at).map(|item| self.told(at, item)));
+            if at == top {
                 break;
             }
             at = self.any(at).map_or(ROOT, |item| item.parent);

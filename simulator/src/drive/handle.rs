@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Drive;
 use super::change::{Change, ChangeError, Circumstances, resolve};
-use super::item::{ROOT, Slot, Snapshot, SnapshotKind};
+use super::item::{Facet, ROOT, Slot, Snapshot, SnapshotKind};
 use super::spec::DriveKind;
 use crate::content::ContentReader;
 use crate::quick_xor;
@@ -37,6 +37,10 @@ pub struct Entry {
     pub modified_seconds: u32,
     /// quickXorHash of a file, base64; none for a folder and for an empty file.
     pub quick_xor: Option<String>,
+    /// What makes it special, by the name of the member that tells it: `package` and `remoteItem` (these two are neither file nor
+    /// folder, whatever `kind` says), `malware`, `vault`, `specialFolder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facet: Option<&'static str>,
 }
 
 /// A drive of a running simulator.
@@ -85,12 +89,16 @@ impl DriveHandle {
 
     /// Makes one change and returns the id of the item it was about.
     pub fn apply(&self, change: &Change) -> Result<String, ChangeError> {
-        self.drive.apply(change, self.circumstances()).map(|slot| self.drive.ids.item(slot))
+        let made = self.drive.apply(change, self.circumstances());
+        self.world.changed();
+        made.map(|slot| self.drive.ids.item(slot))
     }
 
     /// Makes `count` random changes that follow from a seed; returns those that were possible, in order.
     pub fn random_changes(&self, seed: u64, count: u32) -> Vec<Change> {
-        self.drive.change_randomly(seed, count, self.circumstances())
+        let made = self.drive.change_randomly(seed, count, self.circumstances());
+        self.world.changed();
+        made
     }
 
     /// Every file and folder below the root, parents before their children, with hashes.
@@ -146,7 +154,7 @@ impl DriveHandle {
             SnapshotKind::File { quick_xor, .. } => {
                 (EntryKind::File, item.size, quick_xor.map(quick_xor::encode))
             }
-            SnapshotKind::Folder { .. } => (EntryKind::Folder, 0, None),
+            SnapshotKind::Folder { .. } | SnapshotKind::Opaque => (EntryKind::Folder, 0, None),
         };
         Entry {
             path,
@@ -155,6 +163,7 @@ impl DriveHandle {
             size,
             modified_seconds: item.modified,
             quick_xor,
+            facet: item.facet().map(Facet::name),
         }
     }
 

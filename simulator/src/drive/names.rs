@@ -27,6 +27,22 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && !name.ends_with([' ', '.'])
 }
 
+/// Whether the service keeps a name for itself (graph-behaviour §1.5).
+pub(crate) fn is_reserved(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let stem = lower.split('.').next().unwrap_or_default();
+    let numbered = |device: &str| {
+        stem.strip_prefix(device)
+            .is_some_and(|digit| digit.len() == 1 && digit.bytes().all(|b| b.is_ascii_digit()))
+    };
+    matches!(lower.as_str(), ".lock" | "desktop.ini")
+        || matches!(stem, "con" | "prn" | "aux" | "nul")
+        || numbered("com")
+        || numbered("lpt")
+        || lower.starts_with("~$")
+        || lower.contains("_vti_")
+}
+
 /// Whether two names are the same to the service, which keeps case but does not look at it. There is no Unicode normalisation.
 pub(crate) fn same(left: &str, right: &str) -> bool {
     folded(left).eq(folded(right))
@@ -159,6 +175,16 @@ mod tests {
         assert!(same("Straße É.TXT", "straße é.txt"));
         assert!(!same("\u{e9}", "e\u{301}"));
         assert_eq!(fingerprint("A"), fingerprint("a"));
+    }
+
+    #[test]
+    fn names_the_service_keeps_for_itself() {
+        for name in [".lock", "Desktop.ini", "CON", "con.txt", "lpt1.log", "~$a.docx", "x_vti_y"] {
+            assert!(is_reserved(name), "{name:?}");
+        }
+        for name in ["console.txt", "com.txt", "com10", "lock", "~a"] {
+            assert!(!is_reserved(name), "{name:?}");
+        }
     }
 
     #[test]

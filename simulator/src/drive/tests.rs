@@ -8,7 +8,8 @@ use super::spec::{DriveKind, DriveSpec};
 use super::tree::{Place, Tree};
 use super::{Drive, ids::Ids, random};
 
-const HOW: Circumstances = Circumstances { now: 1_700_000_000, announce_all: true };
+const HOW: Circumstances =
+    Circumstances { now: 1_700_000_000, now_ms: 1_700_000_000_000, announce_all: true };
 
 struct Model {
     tree: Tree,
@@ -137,7 +138,7 @@ fn check(tree: &Tree) {
             assert_eq!(tree.child(item.parent, &item.name), Some(slot));
             assert!(tree.children(item.parent).contains(&slot));
         }
-        if let Node::Folder { children } = &item.node {
+        if let Node::Folder { children, .. } = &item.node {
             let below: u64 = children.iter().map(|child| tree.get(*child).unwrap().size).sum();
             assert_eq!(item.size, below);
         }

@@ -1,9 +1,11 @@
 //! The tree of a drive and the order of its changes, with every rule a change has to keep.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::change::ChangeError;
-use super::item::{Item, Node, ROOT, Slot, Snapshot};
+use super::horizon::Horizon;
+use super::item::{Extra, Item, Node, ROOT, Slot, Snapshot};
 use super::names;
 use crate::quick_xor::HASH_BYTES;
 
@@ -22,6 +24,12 @@ pub(crate) struct Tree {
     live: u32,
     /// Whether a tombstone keeps its name, as OneDrive Personal tells it.
     keep_deleted_names: bool,
+    /// What few items have.
+    pub(super) extras: HashMap<Slot, Arc<Extra>>,
+    /// When changes were made, and from where items were moved away.
+    pub(crate) horizon: Horizon,
+    /// Personal Vaults that are locked.
+    pub(super) locked: HashSet<Slot>,
 }
 
 impl Tree {
@@ -34,8 +42,11 @@ impl Tree {
             sequence: 0,
             live: 0,
             keep_deleted_names,
+            extras: HashMap::new(),
+            horizon: Horizon::default(),
+            locked: HashSet::new(),
         };
-        tree.push(ROOT, "root", Node::Folder { children: Vec::new() }, created);
+        tree.push(ROOT, "root", Node::Folder { children: Vec::new(), content_version: 0 }, created);
         tree
     }
 
@@ -70,20 +81,25 @@ impl Tree {
         self.any(slot).filter(|item| item.alive)
     }
 
-    fn get_mut(&mut self, slot: Slot) -> Option<&mut Item> {
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Item> {
         self.items.get_mut(usize::try_from(slot).ok()?)
     }
 
     /// A copy of a live item.
     pub(crate) fn snapshot(&self, slot: Slot) -> Option<Snapshot> {
-        self.get(slot).map(|item| Snapshot::of(slot, item))
+        self.get(slot).map(|item| Snapshot::of(slot, item, self.extras.get(&slot)))
+    }
+
+    /// A copy of an item, alive or deleted.
+    pub(super) fn copy(&self, slot: Slot, item: &Item) -> Snapshot {
+        Snapshot::of(slot, item, self.extras.get(&slot))
     }
 
     /// What is directly in a folder; empty for anything else.
     pub(crate) fn children(&self, slot: Slot) -> &[Slot] {
         match self.any(slot).map(|item| &item.node) {
-            Some(Node::Folder { children }) => children,
-            Some(Node::File { .. }) | None => &[],
+            Some(Node::Folder { children, .. }) => children,
+            Some(Node::File { .. } | Node::Opaque) | None => &[],
         }
     }
 
@@ -130,7 +146,13 @@ impl Tree {
         if self.ancestors(at.parent).len() >= MAX_DEPTH {
             return Err(ChangeError::TooDeep);
         }
-        Ok(self.push(at.parent, at.name, Node::Folder { children: Vec::new() }, now))
+        Ok(self.push(at.parent, at.name, Node::Folder { children: Vec::new(), content_version: 0 }, now))
+    }
+
+    /// Adds what is neither file nor folder.
+    pub(super) fn create_opaque(&mut self, at: &Place<'_>, now: u32) -> Result<Slot, ChangeError> {
+        self.check_place(at, None)?;
+        Ok(self.push(at.parent, at.name, Node::Opaque, now))
     }
 
     /// Gives a file a new content of this size.
@@ -142,6 +164,10 @@ impl Tree {
         *content_version = content_version.wrapping_add(1);
         *quick_xor = None;
         item.modified = now;
+        if let Some(extra) = self.extras.get_mut(&slot) {
+            let extra = Arc::make_mut(extra);
+            (extra.content, extra.modified_ms) = (None, None);
+        }
         self.resize(slot, size);
         self.touch(slot);
         Ok(())
@@ -175,6 +201,9 @@ impl Tree {
             self.grow_above(slot, size, 0);
         }
         self.touch(slot);
+        if from != to.parent {
+            self.horizon.departed(self.sequence, slot, from);
+        }
         Ok(())
     }
 
@@ -223,11 +252,12 @@ impl Tree {
                 if !keep_name {
                     item.name = Box::default();
                 }
-                if let Node::Folder { children } = &mut item.node {
+                if let Node::Folder { children, .. } = &mut item.node {
                     *children = Vec::new();
                 }
             }
             self.live = self.live.saturating_sub(1);
+            self.extras.remove(&below);
             if announce_all || below == slot {
                 self.touch(below);
             } else {
@@ -268,8 +298,8 @@ impl Tree {
     /// Bytes the model holds for its items, counted from the capacities of its containers.
     pub(crate) fn memory_bytes(&self) -> usize {
         let children = |item: &Item| match &item.node {
-            Node::Folder { children } => children.capacity() * size_of::<Slot>(),
-            Node::File { .. } => 0,
+            Node::Folder { children, .. } => children.capacity() * size_of::<Slot>(),
+            Node::File { .. } | Node::Opaque => 0,
         };
         // A name is an allocation of its own, which the allocator rounds up and gives a header.
         let name = |item: &Item| item.name.len().next_multiple_of(16) + 8;
@@ -280,7 +310,7 @@ impl Tree {
         self.items.capacity() * size_of::<Item>() + owned + names + changes
     }
 
-    fn check_place(&self, place: &Place<'_>, moving: Option<Slot>) -> Result<(), ChangeError> {
+    pub(super) fn check_place(&self, place: &Place<'_>, moving: Option<Slot>) -> Result<(), ChangeError> {
         let parent = self.get(place.parent).ok_or(ChangeError::NotFound)?;
         if !parent.is_folder() {
             return Err(ChangeError::NotAFolder);
@@ -321,7 +351,7 @@ impl Tree {
             return;
         };
         self.names.insert((parent, key), slot);
-        if let Some(Node::Folder { children }) = self.get_mut(parent).map(|item| &mut item.node) {
+        if let Some(Node::Folder { children, .. }) = self.get_mut(parent).map(|item| &mut item.node) {
             children.push(slot);
         }
     }
@@ -332,12 +362,12 @@ impl Tree {
             return;
         };
         self.names.remove(&(parent, key));
-        if let Some(Node::Folder { children }) = self.get_mut(parent).map(|item| &mut item.node) {
+        if let Some(Node::Folder { children, .. }) = self.get_mut(parent).map(|item| &mut item.node) {
             children.retain(|child| *child != slot);
         }
     }
 
-    fn touch(&mut self, slot: Slot) {
+    pub(crate) fn touch(&mut self, slot: Slot) {
         self.forget(slot);
         self.sequence += 1;
         let sequence = self.sequence;
@@ -346,6 +376,12 @@ impl Tree {
             item.version = item.version.wrapping_add(1);
         }
         self.changes.insert(sequence, slot);
+        for above in self.ancestors(slot) {
+            if let Some(Node::Folder { content_version, .. }) = self.get_mut(above).map(|item| &mut item.node)
+            {
+                *content_version = content_version.wrapping_add(1);
+            }
+        }
     }
 
     fn forget(&mut self, slot: Slot) {
@@ -354,7 +390,7 @@ impl Tree {
         }
     }
 
-    fn resize(&mut self, slot: Slot, size: u64) {
+    pub(super) fn resize(&mut self, slot: Slot, size: u64) {
         let Some(item) = self.get_mut(slot) else { return };
         let old = std::mem::replace(&mut item.size, size);
         self.grow_above(slot, size, old);

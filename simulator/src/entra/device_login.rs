@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
 use serde::Deserialize;
 
+use super::html::{escaped, people};
 use super::ledger::device::DecisionError;
 use crate::world::World;
 
@@ -22,11 +23,10 @@ pub(super) struct Answer {
 
 /// `GET /devicelogin`
 pub(super) async fn page(State(world): State<Arc<World>>) -> Html<String> {
-    let names: Vec<String> = world.users.iter().map(|user| escaped(&user.upn)).collect();
-    let options = format!("<option>{}</option>", names.join("</option><option>"));
+    let people = people(&world, None);
     Html(format!(
         "<!doctype html><title>Sign in</title><h1>Enter the code</h1><form method=post>\
-         <input name=user_code autofocus required> as <select name=user>{options}</select> \
+         <input name=user_code autofocus required> as {people} \
          <button>Approve</button> <button name=decline value=yes>Decline</button></form>"
     ))
 }
@@ -48,10 +48,6 @@ pub(super) async fn submit(State(world): State<Arc<World>>, Form(answer): Form<A
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 impl World {
     /// Approves a user code as this user, or as the first one.
     pub(crate) fn approve(&self, user_code: &str, user: Option<&str>) -> Result<(), DecisionError> {
@@ -67,14 +63,5 @@ impl World {
     /// Declines a user code.
     pub(crate) fn decline(&self, user_code: &str) -> Result<(), DecisionError> {
         self.entra.ledger().decide_device(user_code, None, self.clock.now_ms())
-    }
-
-    /// Revokes everything a user's sign-ins gave; false when there is no such user.
-    pub(crate) fn revoke(&self, user: &str, aadsts: u32) -> bool {
-        let found = self.user(user);
-        if let Some(user) = found {
-            self.entra.ledger().revoke_user(&user.oid, aadsts);
-        }
-        found.is_some()
     }
 }

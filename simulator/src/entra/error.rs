@@ -1,9 +1,13 @@
 //! Errors as Entra writes them (graph-behaviour §9.3).
 
+pub(crate) mod table;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::json;
 
+use self::table::EntraErrorRow;
 use crate::clock::spaced;
 use crate::faults::{FaultKind, RetryAfter};
 use crate::json;
@@ -11,7 +15,10 @@ use crate::mix::{Sequence, guid};
 use crate::transport::retry_after_value;
 use crate::world::World;
 
-/// An error of the token or device-code endpoint.
+/// The text of a number that no row has.
+const UNKNOWN_TEXT: &str = "The request failed.";
+
+/// An error of one of Entra's endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct EntraError {
     status: u16,
@@ -26,7 +33,7 @@ pub(crate) struct EntraError {
 #[derive(Serialize)]
 struct Body<'a> {
     error: &'a str,
-    error_description: String,
+    error_description: &'a str,
     error_codes: [u32; 1],
     timestamp: &'a str,
     trace_id: &'a str,
@@ -52,46 +59,87 @@ impl EntraError {
         }
     }
 
-    /// `invalid_request`, the caller's fault.
-    pub(super) fn invalid_request(aadsts: u32, text: impl Into<String>) -> Self {
-        Self::plain(400, "invalid_request", aadsts, text)
+    /// The error of a row.
+    fn of_row(row: &EntraErrorRow) -> Self {
+        Self {
+            suberror: row.suberror.map(str::to_owned),
+            claims: row.claims.then(policy_claims),
+            ..Self::plain(row.status, row.error, row.aadsts, row.text)
+        }
     }
 
-    /// `invalid_grant`, which only a person can put right.
-    pub(super) fn invalid_grant(aadsts: u32) -> Self {
-        Self::plain(400, "invalid_grant", aadsts, grant_text(aadsts))
+    /// The error of an AADSTS number; `invalid_grant` when no row has it.
+    pub(super) fn of(aadsts: u32) -> Self {
+        let row = table::of_number(aadsts);
+        row.map_or_else(|| Self::plain(400, "invalid_grant", aadsts, UNKNOWN_TEXT), Self::of_row)
+    }
+
+    /// The same error with a text of its own.
+    pub(super) fn saying(self, text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..self }
+    }
+
+    /// The same error under another OAuth code.
+    pub(super) fn called(self, error: &str) -> Self {
+        Self { error: error.to_owned(), ..self }
     }
 
     /// A parameter that has to be there is not.
     pub(super) fn missing(parameter: &str) -> Self {
-        Self::invalid_request(
-            900_144,
-            format!("The request body must contain the following parameter: '{parameter}'."),
-        )
+        Self::of(900_144)
+            .saying(format!("The request body must contain the following parameter: '{parameter}'."))
     }
 
     /// The address names no tenant.
     pub(super) fn unknown_tenant(tenant: &str) -> Self {
-        Self::invalid_request(
-            90_002,
-            format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."),
-        )
+        Self::of(90_002).saying(format!(
+            "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."
+        ))
     }
 
     /// The error a fault asks for.
     pub(super) fn of_fault(fault: &FaultKind) -> Option<Self> {
-        let FaultKind::Oauth { status, error, aadsts, suberror, claims, retry_after } = fault else {
-            return None;
-        };
+        if let FaultKind::Oauth { status, error, aadsts, suberror, claims, retry_after } = fault {
+            let text = table::of_number(*aadsts).map_or(UNKNOWN_TEXT, |row| row.text);
+            return Some(Self {
+                suberror: suberror.clone(),
+                claims: claims.clone(),
+                retry_after: *retry_after,
+                ..Self::plain(*status, error, *aadsts, text)
+            });
+        }
+        let FaultKind::Entra { error, status, claims, retry_after } = fault else { return None };
+        let usual = Self::of_row(error.row());
         Some(Self {
-            status: *status,
-            error: error.clone(),
-            aadsts: *aadsts,
-            text: grant_text(*aadsts).to_owned(),
-            suberror: suberror.clone(),
-            claims: claims.clone(),
+            status: status.unwrap_or(usual.status),
+            claims: claims.clone().or_else(|| usual.claims.clone()),
             retry_after: *retry_after,
+            ..usual
         })
+    }
+
+    /// The `error` member.
+    pub(super) fn code(&self) -> &str {
+        &self.error
+    }
+
+    /// The `error_description` member, with identifiers of its own.
+    pub(super) fn description(&self, world: &World) -> String {
+        let mut ids = Sequence::new(world.number());
+        let (trace, correlation) = (guid(ids.bytes()), guid(ids.bytes()));
+        self.described(&trace, &correlation, &spaced(world.clock.now_seconds()))
+    }
+
+    fn described(&self, trace: &str, correlation: &str, now: &str) -> String {
+        format!(
+            "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
+            self.aadsts, self.text
+        )
+    }
+
+    /// The address with more about the error.
+    pub(super) fn uri(&self, world: &World) -> String {
+        format!("{}/error?code={}", world.bases.authority, self.aadsts)
     }
 
     /// The answer.
@@ -101,15 +149,12 @@ impl EntraError {
         let (trace, correlation) = (guid(ids.bytes()), guid(ids.bytes()));
         let body = Body {
             error: &self.error,
-            error_description: format!(
-                "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}",
-                self.aadsts, self.text
-            ),
+            error_description: &self.described(&trace, &correlation, &now),
             error_codes: [self.aadsts],
             timestamp: &now,
             trace_id: &trace,
             correlation_id: &correlation,
-            error_uri: format!("{}/error?code={}", world.bases.authority, self.aadsts),
+            error_uri: self.uri(world),
             suberror: self.suberror.as_deref(),
             claims: self.claims.as_deref(),
         };
@@ -123,20 +168,8 @@ impl EntraError {
     }
 }
 
-/// What Entra says with a number, in our words.
-const fn grant_text(aadsts: u32) -> &'static str {
-    match aadsts {
-        50_076 | 50_079 => "Due to a configuration change, you must use multi-factor authentication.",
-        50_173 => "The provided grant has expired due to it being revoked; a fresh auth token is needed.",
-        50_196 => "The server terminated an operation because it encountered a client request loop.",
-        53_003 => "Access has been blocked by Conditional Access policies.",
-        65_001 => "The user or administrator has not consented to use the application with this scope.",
-        70_000 => "The provided value for the input parameter 'refresh_token' is not valid.",
-        70_008 => "The provided authorization code or refresh token has expired due to inactivity.",
-        70_043 => "The refresh token has expired or is invalid due to sign-in frequency checks.",
-        700_082 => "The refresh token has expired due to inactivity.",
-        7_000_215 => "Invalid client secret provided.",
-        7_000_222 => "The provided client secret keys are expired.",
-        _ => "The request failed.",
-    }
+/// The claims challenge of a Conditional Access policy, to be passed on to the next sign-in.
+fn policy_claims() -> String {
+    let policy = guid(Sequence::new(crate::mix::text("conditional access")).bytes());
+    json!({"access_token": {"capolids": {"essential": true, "values": [policy]}}}).to_string()
 }

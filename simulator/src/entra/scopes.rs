@@ -19,11 +19,14 @@ const READING: [&str; 8] = [
     "Sites.Manage.All",
     "Sites.FullControl.All",
 ];
+/// Scopes only an administrator can allow.
+const FOR_ADMINS: [&str; 5] =
+    ["Group.Read.All", "Group.ReadWrite.All", "Sites.FullControl.All", "User.Read.All", "User.ReadWrite.All"];
 /// What `.default` stands for in this tenant.
 const CONSENTED: [&str; 2] = ["Files.Read.All", "User.Read"];
 
 /// The scopes that were asked for, in short form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scopes {
     names: Vec<String>,
 }
@@ -60,6 +63,33 @@ impl Scopes {
     /// The scopes of an application that acts for itself.
     pub(super) fn of_application() -> Self {
         Self { names: CONSENTED.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    /// Adds what is not among these yet.
+    pub(super) fn add(&mut self, more: &Self) {
+        let new: Vec<String> = more.names.iter().filter(|name| !self.has(name)).cloned().collect();
+        self.names.extend(new);
+    }
+
+    /// Those of Graph that the closure does not know.
+    pub(super) fn without(&self, known: impl Fn(&str) -> bool) -> Self {
+        let left = self.names.iter().filter(|name| !OPENID.contains(&name.as_str()) && !known(name));
+        Self { names: left.cloned().collect() }
+    }
+
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether only an administrator can allow all of them.
+    pub(super) fn need_admin(&self) -> bool {
+        FOR_ADMINS.iter().any(|name| self.has(name))
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     /// Whether a scope was asked for.

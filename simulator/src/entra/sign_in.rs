@@ -36,6 +36,7 @@ impl World {
         let scopes = Scopes::parse(scope).ok().ok_or_else(|| SignInError::InvalidScope(scope.to_owned()))?;
         let now = self.clock.now_ms();
         let mut ledger = self.entra.ledger();
+        ledger.consents.allow(&app.client_id, &user, &scopes);
         let family = ledger.begin_family(&app.client_id, user, scopes);
         Ok(ledger.issue_refresh(family, None, now))
     }

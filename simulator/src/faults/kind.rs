@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Endpoint;
+use crate::entra::error::table::EntraErrorName;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,20 @@ pub enum FaultKind {
         #[serde(default)]
         suberror: Option<String>,
         /// The `claims` member.
+        #[serde(default)]
+        claims: Option<String>,
+        /// The `Retry-After` header.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+    },
+    /// An error of Entra by its name or AADSTS number (graph-behaviour §9.3); [`entra_errors`](crate::entra_errors) lists them.
+    Entra {
+        /// The name or the number.
+        error: EntraErrorName,
+        /// HTTP status; none takes the one that belongs to the error.
+        #[serde(default)]
+        status: Option<u16>,
+        /// The `claims` member; none takes the one that belongs to the error.
         #[serde(default)]
         claims: Option<String>,
         /// The `Retry-After` header.
@@ -88,6 +103,19 @@ pub enum FaultKind {
     NextlinkLoop,
     /// Tombstones are left out of the delta page, for good.
     LostTombstone,
+    /// Items are told with times that mean nothing (graph-behaviour §1.3).
+    InvalidTimestamps,
+    /// A write finds the item locked (graph-behaviour §6).
+    #[serde(rename = "lock_423")]
+    Locked,
+    /// The whole site is locked: reading is refused as well (graph-behaviour §6).
+    #[serde(rename = "site_locked_423")]
+    SiteLocked,
+    /// The last chunk of an upload finds the name taken (graph-behaviour §5.2).
+    #[serde(rename = "upload_final_409")]
+    UploadFinal409,
+    /// A notification is never sent (graph-behaviour §8).
+    NotificationMissing,
     /// 404 for something that exists.
     #[serde(rename = "transient_404")]
     Transient404,
@@ -101,20 +129,30 @@ impl FaultKind {
         let listing = matches!(endpoint, Endpoint::Delta | Endpoint::Item | Endpoint::Children);
         match self {
             Self::Status { .. } | Self::HeaderStall { .. } | Self::ConnReset { .. } => graph || download,
-            Self::Oauth { .. } => matches!(endpoint, Endpoint::Token),
+            Self::Oauth { .. } | Self::Entra { .. } => matches!(endpoint, Endpoint::Token),
             Self::Resync { .. } | Self::EmptyPageWithNextlink | Self::NextlinkLoop | Self::LostTombstone => {
                 matches!(endpoint, Endpoint::Delta)
             }
             Self::TruncatedBody | Self::RangeIgnored | Self::DownloadUrlFirst401 => download,
-            Self::MissingHash | Self::WrongHash | Self::WrongListedSize => listing,
-            Self::Cae401 | Self::TokenEarlyExpiry => graph,
+            Self::MissingHash | Self::WrongHash | Self::WrongListedSize | Self::InvalidTimestamps => listing,
+            Self::Locked => matches!(endpoint, Endpoint::Write | Endpoint::Upload),
+            Self::UploadFinal409 => matches!(endpoint, Endpoint::Fragment),
+            Self::NotificationMissing => matches!(endpoint, Endpoint::Notification),
+            Self::Cae401 | Self::TokenEarlyExpiry | Self::SiteLocked => graph,
             Self::Transient404 => matches!(endpoint, Endpoint::Item | Endpoint::Content | Endpoint::Children),
         }
     }
 
     /// Whether the fault is one of single items: a share of them has it, always the same ones.
     pub(super) const fn is_per_item(&self) -> bool {
-        matches!(self, Self::MissingHash | Self::WrongHash | Self::WrongListedSize | Self::LostTombstone)
+        matches!(
+            self,
+            Self::MissingHash
+                | Self::WrongHash
+                | Self::WrongListedSize
+                | Self::LostTombstone
+                | Self::InvalidTimestamps
+        )
     }
 }
 

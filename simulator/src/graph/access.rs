@@ -3,10 +3,14 @@
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
-use super::Call;
 use super::error::GraphError;
+use super::route::{Route, Target};
+use super::{Call, items};
+use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
-use crate::entra::ledger::access::AccessRefusal;
+use crate::drive::Drive;
+use crate::drive::spec::DriveKind;
+use crate::entra::ledger::access::{Access, AccessRefusal};
 use crate::faults::{FaultKind, RetryAfter};
 use crate::throttle::CallerKey;
 use crate::transport;
@@ -14,6 +18,18 @@ use crate::world::World;
 
 /// Longest wait an answer can put up as a fence, in seconds.
 const MAX_FENCE_SECONDS: u64 = 86_400;
+
+/// Scopes that allow writing files.
+const WRITING: [&str; 6] = [
+    "Files.ReadWrite",
+    "Files.ReadWrite.All",
+    APP_FOLDER,
+    "Sites.ReadWrite.All",
+    "Sites.Manage.All",
+    "Sites.FullControl.All",
+];
+/// The scope for the folder of the application alone.
+const APP_FOLDER: &str = "Files.ReadWrite.AppFolder";
 
 /// Who calls.
 #[derive(Clone)]
@@ -24,17 +40,36 @@ pub(crate) struct Caller {
     pub(crate) client_id: String,
     /// Object id of the user; none for an application that acts for itself.
     pub(crate) oid: Option<String>,
+    access: Access,
     token: String,
 }
 
 impl Caller {
+    /// Whether the scopes of the caller allow this kind of request.
+    pub(super) fn permit(&self, route: &Route, endpoint: Endpoint) -> Result<(), GraphError> {
+        let allowed = match (route, endpoint) {
+            (Route::Batch | Route::Person(_), _) => true,
+            (_, Endpoint::Write | Endpoint::Upload) => {
+                WRITING.iter().any(|name| self.access.scopes.has(name))
+            }
+            _ => self.access.scopes.may_read_files() || self.access.scopes.has(APP_FOLDER),
+        };
+        if allowed { Ok(()) } else { Err(GraphError::access_denied()) }
+    }
+
+    /// Whether the caller owns the drive, may see everything in the tenant, or the drive is a library of everybody's.
+    pub(super) fn owns(&self, drive: &Drive) -> bool {
+        let library = drive.ids.kind() == DriveKind::DocumentLibrary;
+        library || self.oid.as_ref().is_none_or(|oid| *oid == drive.owner.oid)
+    }
+
     /// Who is limited together with this caller.
     pub(crate) fn key(&self) -> CallerKey {
         (self.tid.clone(), self.client_id.clone())
     }
 }
 
-/// The caller of a request, if its bearer token is good and allows reading files.
+/// The caller of a request, if its bearer token is good.
 pub(super) fn check(world: &World, headers: &HeaderMap) -> Result<Caller, GraphError> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value
@@ -60,10 +95,33 @@ pub(super) fn check(world: &World, headers: &HeaderMap) -> Result<Caller, GraphE
             AccessRefusal::ClaimsWanted => GraphError::claims_wanted(),
         }
     })?;
-    if !access.scopes.may_read_files() {
-        return Err(GraphError::access_denied());
+    Ok(Caller {
+        tid: access.tid.clone(),
+        client_id: access.client_id.clone(),
+        oid: access.oid.clone(),
+        access,
+        token: token.to_owned(),
+    })
+}
+
+/// Somebody who does not own the drive may read what is shared, and nothing else.
+pub(super) fn check_guest(
+    caller: &Caller,
+    reads: bool,
+    drive: &Drive,
+    target: &Target,
+) -> Result<(), GraphError> {
+    if caller.owns(drive) {
+        return Ok(());
     }
-    Ok(Caller { tid: access.tid, client_id: access.client_id, oid: access.oid, token: token.to_owned() })
+    let item = match target {
+        Target::Item(item) | Target::Children(item) | Target::Content(item) | Target::Delta { item, .. } => {
+            item
+        }
+        Target::Drive | Target::Action(..) => return Err(GraphError::access_denied()),
+    };
+    let shared = items::locate(drive, item).is_some_and(|slot| drive.tree().is_shared(slot));
+    if reads && shared { Ok(()) } else { Err(GraphError::access_denied()) }
 }
 
 /// Remembers that an answer told its caller to wait: 429 everywhere, 503 with this drive (graph-behaviour §7).
@@ -89,6 +147,9 @@ impl Call<'_> {
         } else if self.hits.has(&FaultKind::TokenEarlyExpiry) {
             spoil(AccessRefusal::Expired);
             GraphError::unauthenticated("Access token has expired or is not yet valid.")
+        } else if self.hits.has(&FaultKind::SiteLocked) {
+            let message = "The site is locked.";
+            GraphError::with_inner(423, "notAllowed", "resourceLocked", message)
         } else if self.hits.has(&FaultKind::Transient404) {
             GraphError::item_not_found()
         } else {

@@ -29,8 +29,10 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let from = call.query.get("skipToken").map_or(Some(0), |token| token.parse::<usize>().ok());
     let from = from.ok_or_else(|| GraphError::invalid_request("The skip token is not valid."))?;
     let top = call.query.top(DEFAULT_PAGE, MAX_PAGE);
-    let (folder, path) = find(drive, wanted)?;
-    let (mut page, total) = page(drive, folder.slot, call.query.get("orderby"), (from, top));
+    let (folder, path) = find(call, drive, wanted)?;
+    super::items::check_open(&folder)?;
+    let hidden = super::items::hides_shortcuts(call);
+    let (mut page, total) = page(drive, folder.slot, call.query.get("orderby"), (from, top, hidden));
     drive.hash(&mut page);
     let select = call.query.get("select");
     let writer = Writer::new(call, drive, select);
@@ -68,9 +70,17 @@ struct Listing<'a> {
     next_link: Option<String>,
 }
 
-fn page(drive: &Drive, folder: Slot, order: Option<&str>, span: (usize, usize)) -> (Vec<Snapshot>, usize) {
+fn page(
+    drive: &Drive,
+    folder: Slot,
+    order: Option<&str>,
+    span: (usize, usize, bool),
+) -> (Vec<Snapshot>, usize) {
     let tree = drive.tree();
     let mut children = tree.children(folder).to_vec();
+    if span.2 {
+        children.retain(|slot| !tree.snapshot(*slot).is_some_and(|item| super::items::is_shortcut(&item)));
+    }
     if let Some(order) = order.filter(|order| order.starts_with("name")) {
         children.sort_by_cached_key(|slot| tree.get(*slot).map(|item| item.name.to_lowercase()));
         if order.ends_with("desc") {

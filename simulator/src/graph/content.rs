@@ -9,14 +9,17 @@ use super::error::GraphError;
 use super::items::find;
 use super::route::ItemRef;
 use crate::drive::Drive;
-use crate::drive::item::SnapshotKind;
+use crate::drive::item::{Facet, SnapshotKind};
 
 /// Redirects to a link that needs no bearer token; 304 when the client has this content already.
 pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
-    let (item, _) = find(drive, wanted)?;
+    let (item, _) = find(call, drive, wanted)?;
     let SnapshotKind::File { content_version, .. } = item.kind else {
         return Err(GraphError::invalid_request("You cannot get content for a folder."));
     };
+    if matches!(item.facet(), Some(Facet::Malware)) {
+        return Ok(super::download::infected(call.world));
+    }
     let known = call.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let tags = [drive.ids.e_tag(item.slot, item.version), drive.ids.c_tag(item.slot, content_version)];
     if known.is_some_and(|known| tags.iter().any(|tag| tag == known)) {

@@ -16,10 +16,11 @@ use crate::content::ContentReader;
 use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
 use crate::drive::Drive;
-use crate::drive::item::{Slot, Snapshot};
+use crate::drive::item::{Facet, Slot, Snapshot};
 use crate::drive::names::mime_type;
 use crate::faults::{FaultKind, Hits};
-use crate::seal::Purpose;
+use crate::seal::{Purpose, Unsealed};
+use crate::switches::{BearerOnLinks, MalwareAnswer};
 use crate::throttle::CallerKey;
 use crate::transport::{self, Peer};
 use crate::world::World;
@@ -76,7 +77,11 @@ struct Opened {
 /// Serves a link.
 pub(super) async fn serve(world: &Arc<World>, peer: &Peer, query: &Query, headers: &HeaderMap) -> Response {
     world.counters.request(Endpoint::Download);
-    let opened = query.get("tempauth").and_then(|token| open(world, token));
+    let opened = open(world, query.get("tempauth").unwrap_or_default());
+    if matches!(opened, Link::Edited) {
+        world.note(ViolationKind::EditedLink, "a download link was used that was never issued");
+    }
+    let opened = opened.known();
     let drive = opened.as_ref().map(|opened| opened.drive.ids.drive().to_owned());
     let hits = world.faults.strike(Endpoint::Download, drive.as_deref());
     if let Some(opened) = &opened {
@@ -112,12 +117,11 @@ fn answer(
 ) -> Result<Response, GraphError> {
     if headers.contains_key(header::AUTHORIZATION) {
         world.note(ViolationKind::BearerOnDownloadLink, "a bearer token was sent to a download link");
-        return Err(GraphError::bad_link());
+        if world.switches().bearer_on_links == BearerOnLinks::Refused {
+            return Err(GraphError::bad_link());
+        }
     }
-    let Some(opened) = opened else {
-        world.note(ViolationKind::EditedLink, "a download link was used that was never issued");
-        return Err(GraphError::bad_link());
-    };
+    let opened = opened.ok_or_else(GraphError::bad_link)?;
     if let Some(error) = transport::status_fault(world, hits, |status, code| {
         GraphError::of_status(status, code).into_response(world)
     }) {
@@ -129,14 +133,55 @@ fn answer(
         return Err(GraphError::bad_link());
     }
     let item = opened.drive.tree().snapshot(opened.slot).ok_or_else(GraphError::item_not_found)?;
+    if matches!(item.facet(), Some(Facet::Malware)) {
+        return Ok(infected(world));
+    }
     let content = opened.drive.content(&item).ok_or_else(GraphError::item_not_found)?;
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.filter(|_| !hits.has(&FaultKind::RangeIgnored));
-    Ok(write(world, &opened.drive, &item, content, Span::of(range, content.size())))
+    let span = Span::of(range, content.size());
+    Ok(write(world, &opened.drive, &item, content, span))
 }
 
-fn open(world: &World, token: &str) -> Option<Opened> {
-    let state = world.seal.open(Purpose::Download, token.strip_prefix(TOKEN_PREFIX)?)?;
+/// What the download of an infected file is answered with (graph-behaviour §4.4).
+pub(super) fn infected(world: &World) -> Response {
+    match world.switches().graph.malware {
+        MalwareAnswer::Code => GraphError::of_status(403, Some("malwareDetected")).into_response(world),
+        MalwareAnswer::Header => {
+            let mut response = GraphError::access_denied().into_response(world);
+            response.headers_mut().insert("x-virus-infected", HeaderValue::from_static("true"));
+            response
+        }
+    }
+}
+
+/// What a link turns out to be.
+enum Link {
+    Known(Opened),
+    /// Of an earlier simulator, or of a drive that is gone.
+    Stale,
+    Edited,
+}
+
+impl Link {
+    fn known(self) -> Option<Opened> {
+        match self {
+            Self::Known(opened) => Some(opened),
+            Self::Stale | Self::Edited => None,
+        }
+    }
+}
+
+fn open(world: &World, token: &str) -> Link {
+    let sealed = token.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
+    match world.seal.open(Purpose::Download, sealed) {
+        Unsealed::State(state) => read(world, &state).map_or(Link::Stale, Link::Known),
+        Unsealed::Foreign => Link::Stale,
+        Unsealed::Edited => Link::Edited,
+    }
+}
+
+fn read(world: &World, state: &str) -> Option<Opened> {
     let mut fields = state.split(' ').map(str::parse::<u64>);
     let mut number = || fields.next()?.ok();
     let (index, slot, expires_ms, caller) = (number()?, number()?, number()?, number()?);
@@ -213,7 +258,7 @@ fn bytes(
     from: u64,
     to: u64,
 ) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(from, move |at| async move {
+    stream::unfold((content, from), move |(content, at)| async move {
         let length = usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         if length == 0 {
             return None;
@@ -221,7 +266,7 @@ fn bytes(
         let mut chunk = vec![0; length];
         content.read_at(at, &mut chunk);
         let next = at + u64::try_from(length).unwrap_or_default();
-        Some((Ok(Bytes::from(chunk)), next))
+        Some((Ok(Bytes::from(chunk)), (content, next)))
     })
 }
 

@@ -2,45 +2,49 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, sites};
 use crate::clock::iso;
 use crate::drive::Drive;
 use crate::drive::item::ROOT;
 use crate::drive::spec::DriveKind;
 use crate::json;
-
-/// Bytes of every drive's quota: 1 TiB.
-const QUOTA_BYTES: u64 = 1 << 40;
+use crate::world::World;
 
 /// Describes a drive.
 pub(super) fn answer(call: &Call<'_>, drive: &Drive) -> Response {
+    let mut body = describe(call.world, drive);
+    if let Some(members) = body.as_object_mut() {
+        let context = format!("{}/v1.0/$metadata#drives/$entity", call.world.bases.graph);
+        members.insert("@odata.context".to_owned(), Value::from(context));
+    }
+    json::response(StatusCode::OK, &body)
+}
+
+/// The members of a drive.
+pub(super) fn describe(world: &World, drive: &Drive) -> Value {
     let used = drive.tree().get(ROOT).map_or(0, |root| root.size);
-    let base = &call.world.bases.graph;
+    let total = world.switches().graph.quota_bytes;
     let name = match drive.ids.kind() {
         DriveKind::Business | DriveKind::Personal => "OneDrive",
         DriveKind::DocumentLibrary => "Documents",
     };
-    json::response(
-        StatusCode::OK,
-        &json!({
-            "@odata.context": format!("{base}/v1.0/$metadata#drives/$entity"),
-            "id": drive.ids.drive(),
-            "driveType": drive.ids.kind().as_str(),
-            "name": name,
-            "createdDateTime": iso(u64::from(drive.created)),
-            "owner": {"user": {
-                "id": drive.owner.oid, "displayName": drive.owner.name, "email": drive.owner.upn,
-            }},
-            "quota": {
-                "deleted": 0,
-                "remaining": QUOTA_BYTES.saturating_sub(used),
-                "state": "normal",
-                "total": QUOTA_BYTES,
-                "used": used,
-            },
-            "webUrl": format!("{base}/Documents"),
-        }),
-    )
+    json!({
+        "id": drive.ids.drive(),
+        "driveType": drive.ids.kind().as_str(),
+        "name": name,
+        "createdDateTime": iso(u64::from(drive.created)),
+        "owner": {"user": {
+            "id": drive.owner.oid, "displayName": drive.owner.name, "email": drive.owner.upn,
+        }},
+        "quota": {
+            "deleted": 0,
+            "remaining": total.saturating_sub(used),
+            "state": if used >= total { "exceeded" } else { "normal" },
+            "total": total,
+            "used": used,
+        },
+        "webUrl": sites::web_url(world, drive),
+    })
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::clock::iso;
+use crate::drive::kept::Full;
 use crate::json;
 use crate::mix::{Sequence, guid};
 use crate::world::World;
@@ -15,12 +16,13 @@ use crate::world::World;
 #[derive(Clone, Debug)]
 pub(crate) struct GraphError {
     status: StatusCode,
-    code: String,
-    message: String,
+    code: Box<str>,
+    message: Box<str>,
     inner: Inner,
     retry_after_seconds: Option<u64>,
     challenge: Option<Challenge>,
     location: Option<String>,
+    next_expected: Option<Box<[String]>>,
 }
 
 /// What stands inside `innerError`.
@@ -43,13 +45,67 @@ impl GraphError {
     fn new(status: StatusCode, code: &str, message: &str) -> Self {
         Self {
             status,
-            code: code.to_owned(),
-            message: message.to_owned(),
+            code: code.into(),
+            message: message.into(),
             inner: Inner::Nothing,
             retry_after_seconds: None,
             challenge: None,
             location: None,
+            next_expected: None,
         }
+    }
+
+    /// Any error with a code inside.
+    pub(super) fn with_inner(status: u16, code: &str, inner: &str, message: &str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { inner: Inner::Code(inner.to_owned()), ..Self::new(status, code, message) }
+    }
+
+    /// 409 for a name that is taken.
+    pub(super) fn name_taken() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "nameAlreadyExists",
+            "An item with the same name already exists under the parent.",
+        )
+    }
+
+    /// 412 for an item that is not the version the client knows.
+    pub(super) fn modified() -> Self {
+        let message = "ETag does not match current item's value.";
+        Self::with_inner(412, "resourceModified", "entityTagDoesNotMatch", message)
+    }
+
+    /// 507.
+    pub(super) fn quota() -> Self {
+        Self::of_status(507, None)
+    }
+
+    /// 507 because the simulator keeps no more uploaded contents.
+    pub(super) fn no_room(_full: Full) -> Self {
+        Self::quota()
+    }
+
+    /// 409 for a subscription that exists already.
+    pub(super) fn subscription_exists(id: &str) -> Self {
+        let message = format!("Subscription Id <{id}> already exists for the requested combination");
+        Self::new(StatusCode::CONFLICT, "ObjectIdentifierInUse", &message)
+    }
+
+    /// 400 for a notification address that does not prove itself.
+    pub(super) fn validation(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ValidationError", message)
+    }
+
+    /// An error with the ranges that are still missing.
+    pub(super) fn expecting(mut self, ranges: Vec<String>) -> Self {
+        self.next_expected = Some(ranges.into());
+        self
+    }
+
+    /// 405 for what this kind of drive cannot do.
+    pub(super) fn unsupported(message: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "notSupported", message)
     }
 
     /// 400 for what cannot be answered.
@@ -146,6 +202,8 @@ impl GraphError {
             429 => ("activityLimitReached", "The request has been throttled"),
             503 => ("serviceNotAvailable", "The service is unavailable."),
             507 => ("quotaLimitReached", "The quota is used up."),
+            413 => ("invalidRequest", "The request body is too large."),
+            416 => ("invalidRange", "The requested range is not satisfiable."),
             _ => ("generalException", "General exception while processing."),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -174,7 +232,10 @@ impl GraphError {
                 }
             }
         }
-        let body = json!({"error": {"code": self.code, "message": self.message, "innerError": inner}});
+        let mut body = json!({"error": {"code": self.code, "message": self.message, "innerError": inner}});
+        if let (Some(ranges), Some(members)) = (self.next_expected, body.as_object_mut()) {
+            members.insert("nextExpectedRanges".to_owned(), Value::from(ranges.into_vec()));
+        }
         let mut response = json::response(self.status, &body);
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {

@@ -2,23 +2,48 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Call;
 use super::error::GraphError;
 use super::item_json::Writer;
-use super::route::ItemRef;
+use super::route::{Base, ItemRef};
+use super::{Call, special};
 use crate::drive::Drive;
-use crate::drive::item::{ROOT, Slot, Snapshot};
+use crate::drive::item::{Facet, ROOT, Slot, Snapshot};
 use crate::json;
+
+/// Most children that `$expand=children` lists.
+const MAX_EXPANDED: usize = 200;
 
 /// Describes an item; 304 when the client has this version already.
 pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
-    let (item, path) = find(drive, wanted)?;
+    let (item, path) = find(call, drive, wanted)?;
     let known = call.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known == Some(drive.ids.e_tag(item.slot, item.version).as_str()) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
+    let slot = item.slot;
+    let mut members = describe(call, drive, item, &path);
+    if call.query.get("expand").is_some_and(|expand| expand.contains("children")) {
+        let children = expanded(call, drive, slot, &path);
+        members.insert("children".to_owned(), Value::from(children));
+    }
+    Ok(json::response(StatusCode::OK, &members))
+}
+
+fn expanded(call: &Call<'_>, drive: &Drive, folder: Slot, path: &[String]) -> Vec<Value> {
+    let mut children: Vec<Snapshot> = {
+        let tree = drive.tree();
+        let slots = tree.children(folder).iter().take(MAX_EXPANDED);
+        slots.filter_map(|slot| tree.snapshot(*slot)).collect()
+    };
+    drive.hash(&mut children);
+    let writer = Writer::new(call, drive, None);
+    children.iter().map(|child| Value::from(writer.item(child, path).into_members())).collect()
+}
+
+/// The members of an item; `path` are the names from below the root down to it.
+fn describe(call: &Call<'_>, drive: &Drive, item: Snapshot, path: &[String]) -> Map<String, Value> {
     let mut items = [item];
     drive.hash(&mut items);
     let [item] = items;
@@ -27,15 +52,71 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let context =
         format!("{}/v1.0/$metadata#drives('{}')/items/$entity", call.world.bases.graph, drive.ids.drive());
     members.insert("@odata.context".to_owned(), Value::from(context));
-    Ok(json::response(StatusCode::OK, &members))
+    members
+}
+
+/// An item as the answer to a write.
+pub(super) fn written(
+    call: &Call<'_>,
+    drive: &Drive,
+    slot: Slot,
+    status: StatusCode,
+) -> Result<Response, GraphError> {
+    let (item, path) = {
+        let tree = drive.tree();
+        (tree.snapshot(slot).ok_or_else(GraphError::item_not_found)?, tree.path(slot))
+    };
+    Ok(json::response(status, &describe(call, drive, item, &path)))
+}
+
+/// The item an address names, whoever asks.
+pub(super) fn locate(drive: &Drive, wanted: &ItemRef) -> Option<Slot> {
+    let tree = drive.tree();
+    let base = match &wanted.base {
+        Base::Root => ROOT,
+        Base::Id(id) => drive.ids.slot(id)?,
+        Base::Special(name) => special::known(&tree, name)?,
+    };
+    wanted.path.iter().try_fold(base, |at, name| tree.child(at, name))
 }
 
 /// The item an address names, and the names from below the root down to it.
-pub(super) fn find(drive: &Drive, wanted: &ItemRef) -> Result<(Snapshot, Vec<String>), GraphError> {
+pub(super) fn find(
+    call: &Call<'_>,
+    drive: &Drive,
+    wanted: &ItemRef,
+) -> Result<(Snapshot, Vec<String>), GraphError> {
+    if let Base::Special(name) = &wanted.base {
+        special::ensure(call, drive, name)?;
+    }
+    let slot = locate(drive, wanted).ok_or_else(GraphError::item_not_found)?;
+    let switches = call.world.switches().graph;
     let tree = drive.tree();
-    let base: Option<Slot> = wanted.id.as_ref().map_or(Some(ROOT), |id| drive.ids.slot(id));
-    let slot = base.and_then(|base| wanted.path.iter().try_fold(base, |at, name| tree.child(at, name)));
-    let slot = slot.ok_or_else(GraphError::item_not_found)?;
     let item = tree.snapshot(slot).ok_or_else(GraphError::item_not_found)?;
-    Ok((item, tree.path(slot)))
+    let path = tree.path(slot);
+    let lag = switches.visibility_lag_milliseconds;
+    let unseen = lag > 0 && tree.horizon.is_newer(slot, call.world.clock.now_ms().saturating_sub(lag));
+    let other_case = !switches.case_insensitive_paths && !path.ends_with(&wanted.path);
+    if unseen || other_case || tree.is_locked_away(slot) {
+        return Err(GraphError::item_not_found());
+    }
+    Ok((item, path))
+}
+
+/// Refuses to look into a vault that is locked (graph-behaviour §1.3).
+pub(super) fn check_open(folder: &Snapshot) -> Result<(), GraphError> {
+    if matches!(folder.facet(), Some(Facet::Vault { locked: true })) {
+        return Err(GraphError::invalid_request("ObjectHandle is Invalid"));
+    }
+    Ok(())
+}
+
+/// Whether an item is a shortcut into another drive.
+pub(super) fn is_shortcut(item: &Snapshot) -> bool {
+    matches!(item.facet(), Some(Facet::Remote { .. }))
+}
+
+/// Whether shortcuts are left out of lists (graph-behaviour §2.6).
+pub(super) fn hides_shortcuts(call: &Call<'_>) -> bool {
+    call.world.switches().graph.remote_item_requires_prefer && !call.prefers("Include-Feature=AddToOneDrive")
 }

@@ -1,5 +1,6 @@
 //! What an address of Graph means (graph-behaviour §1.1). Paths with colons do not fit a table of routes, so they are read here.
 
+use axum::http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::counters::Endpoint;
@@ -11,13 +12,36 @@ pub(crate) enum DriveRef {
     Mine,
     /// `/drives/{id}`
     Id(String),
+    /// `/users/{id}/drive`
+    User(String),
+    /// `/sites/{id}/drive`
+    Site(SiteRef),
 }
 
-/// Which item of the drive: an id (or `root`), and names below it.
+/// Which site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SiteRef {
+    /// An id, a host, or `root`.
+    Id(String),
+    /// `{host}:/{path}`: the path with its slash.
+    Path(String),
+}
+
+/// Where an address begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// The root of the drive.
+    Root,
+    /// An item.
+    Id(String),
+    /// A special folder.
+    Special(String),
+}
+
+/// Which item of the drive: where to begin, and names below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ItemRef {
-    /// None for the root.
-    pub(crate) id: Option<String>,
+    pub(crate) base: Base,
     /// Names from there down.
     pub(crate) path: Vec<String>,
 }
@@ -35,74 +59,190 @@ pub(crate) enum Target {
     Content(ItemRef),
     /// Changes below a folder, with the token of the form `delta(token='…')`.
     Delta { item: ItemRef, token: Option<String> },
+    /// Something is to be done with an item.
+    Action(ItemRef, Action),
 }
 
-/// A drive and what of it.
+/// What is done with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    CreateUploadSession,
+    Copy,
+    PermanentDelete,
+    CreateLink,
+    Permissions,
+}
+
+/// What an address means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) drive: DriveRef,
-    pub(crate) target: Target,
+pub(crate) enum Route {
+    /// Something of a drive.
+    InDrive { drive: DriveRef, target: Target },
+    /// Something of a shared item: the sharing token, and the target seen from the item.
+    Shared { token: String, target: Target },
+    /// The signed-in user, or one by name.
+    Person(Option<String>),
+    /// All drives of an owner.
+    Drives(DriveRef),
+    /// A site.
+    Site(SiteRef),
+    /// `/sites?search=`
+    Sites,
+    /// `/subscriptions`
+    Subscriptions,
+    /// `/subscriptions/{id}`
+    Subscription(String),
+    /// `/subscriptions/{id}/reauthorize`
+    Reauthorize(String),
+    /// `/$batch`
+    Batch,
 }
 
 impl Route {
     /// Reads a path, still percent-encoded.
     pub(crate) fn parse(path: &str) -> Option<Self> {
-        let path = path.strip_prefix("/v1.0/")?;
-        let (drive, rest) = if let Some(rest) = path.strip_prefix("me/drive") {
-            (DriveRef::Mine, rest)
-        } else {
-            let after = path.strip_prefix("drives/")?;
-            let (id, rest) = after.find('/').map_or((after, ""), |at| after.split_at(at));
-            (DriveRef::Id(decoded(id)?), rest)
-        };
-        let target = match rest.trim_end_matches('/') {
-            "" => Target::Drive,
-            rest => target(rest.strip_prefix('/')?)?,
-        };
-        Some(Self { drive, target })
+        // Microsoft's SDK for Python writes `/v1.0//me`; the service does not mind.
+        let path = path.strip_prefix("/v1.0/")?.trim_start_matches('/').trim_end_matches('/');
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        match first {
+            "me" => owned(rest, DriveRef::Mine, Self::Person(None)),
+            "users" => {
+                let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                let id = decoded(id).filter(|id| !id.is_empty())?;
+                owned(rest, DriveRef::User(id.clone()), Self::Person(Some(id)))
+            }
+            "drives" => {
+                let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                let drive = DriveRef::Id(decoded(id).filter(|id| !id.is_empty())?);
+                Some(Self::InDrive { drive, target: drive_target(rest)? })
+            }
+            "sites" if rest.is_empty() => Some(Self::Sites),
+            "sites" => site(rest),
+            "shares" => shared(rest),
+            "subscriptions" => match rest.split_once('/') {
+                None if rest.is_empty() => Some(Self::Subscriptions),
+                None => Some(Self::Subscription(decoded(rest)?)),
+                Some((id, "reauthorize")) => Some(Self::Reauthorize(decoded(id)?)),
+                Some(_) => None,
+            },
+            "$batch" if rest.is_empty() => Some(Self::Batch),
+            _ => None,
+        }
     }
 
     /// The kind of request it is.
-    pub(crate) const fn endpoint(&self) -> Endpoint {
-        match self.target {
-            Target::Drive => Endpoint::Drive,
-            Target::Item(_) => Endpoint::Item,
-            Target::Children(_) => Endpoint::Children,
-            Target::Content(_) => Endpoint::Content,
-            Target::Delta { .. } => Endpoint::Delta,
+    pub(crate) fn endpoint(&self, method: &Method) -> Endpoint {
+        let reading = matches!(*method, Method::GET | Method::HEAD);
+        match self {
+            Self::InDrive { target, .. } | Self::Shared { target, .. } => match target {
+                Target::Drive => Endpoint::Drive,
+                Target::Content(_) if !reading => Endpoint::Upload,
+                Target::Action(_, Action::CreateUploadSession) => Endpoint::Upload,
+                Target::Action(_, Action::Permissions) => Endpoint::Item,
+                Target::Action(..) => Endpoint::Write,
+                Target::Item(_) | Target::Children(_) if !reading => Endpoint::Write,
+                Target::Item(_) => Endpoint::Item,
+                Target::Children(_) => Endpoint::Children,
+                Target::Content(_) => Endpoint::Content,
+                Target::Delta { .. } => Endpoint::Delta,
+            },
+            Self::Person(_) | Self::Drives(_) | Self::Site(_) | Self::Sites => Endpoint::Site,
+            Self::Subscriptions | Self::Subscription(_) | Self::Reauthorize(_) => Endpoint::Subscription,
+            Self::Batch => Endpoint::Batch,
         }
     }
 }
 
-fn target(text: &str) -> Option<Target> {
-    let (id, rest) = if let Some(rest) = text.strip_prefix("root") {
-        (None, rest)
-    } else {
-        let after = text.strip_prefix("items/")?;
-        let (id, rest) = after.find(['/', ':']).map_or((after, ""), |at| after.split_at(at));
-        let id = decoded(id)?;
-        ((id != "root").then_some(id), rest)
+/// What follows an owner: nothing, `drive…` or `drives`.
+fn owned(rest: &str, drive: DriveRef, alone: Route) -> Option<Route> {
+    if rest.is_empty() {
+        return Some(alone);
+    }
+    if rest == "drives" {
+        return Some(Route::Drives(drive));
+    }
+    let rest = rest.strip_prefix("drive")?;
+    let rest = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
+    Some(Route::InDrive { drive, target: drive_target(rest)? })
+}
+
+fn site(text: &str) -> Option<Route> {
+    let (site, rest) = match text.split_once(":/") {
+        Some((host, after)) if !host.contains('/') => {
+            let (path, rest) = after.split_once(':').unwrap_or((after, ""));
+            (SiteRef::Path(format!("/{}", decoded(path)?)), rest.trim_start_matches('/'))
+        }
+        Some(_) | None => {
+            let (id, rest) = text.split_once('/').unwrap_or((text, ""));
+            (SiteRef::Id(decoded(id)?), rest)
+        }
     };
+    owned(rest, DriveRef::Site(site.clone()), Route::Site(site))
+}
+
+/// `/shares/{token}`, then `driveItem`, `root` or `items/{id}`.
+fn shared(text: &str) -> Option<Route> {
+    let (token, rest) = text.split_once('/').unwrap_or((text, ""));
+    let token = decoded(token).filter(|token| !token.is_empty())?;
+    let item = ItemRef { base: Base::Root, path: Vec::new() };
+    let target = match rest.strip_prefix("driveItem") {
+        Some(rest) => item_target(Base::Root, rest)?,
+        None if rest.is_empty() => Target::Item(item),
+        None => drive_target(rest)?,
+    };
+    Some(Route::Shared { token, target })
+}
+
+fn drive_target(text: &str) -> Option<Target> {
+    if text.is_empty() {
+        return Some(Target::Drive);
+    }
+    if let Some(rest) = text.strip_prefix("root") {
+        return item_target(Base::Root, rest);
+    }
+    let (special, after) = match (text.strip_prefix("items/"), text.strip_prefix("special/")) {
+        (Some(after), _) => (false, after),
+        (None, after) => (true, after?),
+    };
+    let (name, rest) = after.find(['/', ':']).map_or((after, ""), |at| after.split_at(at));
+    let name = decoded(name).filter(|name| !name.is_empty())?;
+    let base = match (special, name.as_str()) {
+        (true, _) => Base::Special(name),
+        (false, "root") => Base::Root,
+        (false, _) => Base::Id(name),
+    };
+    item_target(base, rest)
+}
+
+fn item_target(base: Base, rest: &str) -> Option<Target> {
     if let Some(by_path) = rest.strip_prefix(":/") {
         let (path, action) = by_path.split_once(':').unwrap_or((by_path, ""));
         let names = path.split('/').filter(|name| !name.is_empty());
         let path = names.map(decoded).collect::<Option<Vec<_>>>()?;
-        return action_of(ItemRef { id, path }, action);
+        return action_of(ItemRef { base, path }, action);
     }
     // `root:` without a path is the root.
-    action_of(ItemRef { id, path: Vec::new() }, rest.strip_prefix(':').unwrap_or(rest))
+    action_of(ItemRef { base, path: Vec::new() }, rest.strip_prefix(':').unwrap_or(rest))
 }
 
 fn action_of(item: ItemRef, action: &str) -> Option<Target> {
-    Some(match action.strip_prefix('/').unwrap_or(action) {
+    let word = match action.strip_prefix('/') {
+        Some(word) => word,
+        None if action.is_empty() => "",
+        None => return None,
+    };
+    let word = word.strip_prefix("microsoft.graph.").unwrap_or(word);
+    Some(match word.strip_suffix("()").unwrap_or(word) {
         "" => Target::Item(item),
         "children" => Target::Children(item),
         "content" => Target::Content(item),
-        "delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()" => {
-            Target::Delta { item, token: None }
-        }
-        other => {
-            let call = other.strip_prefix("microsoft.graph.").unwrap_or(other);
+        "createUploadSession" => Target::Action(item, Action::CreateUploadSession),
+        "copy" => Target::Action(item, Action::Copy),
+        "permanentDelete" => Target::Action(item, Action::PermanentDelete),
+        "createLink" => Target::Action(item, Action::CreateLink),
+        "permissions" => Target::Action(item, Action::Permissions),
+        "delta" => Target::Delta { item, token: None },
+        call => {
             let quoted = decoded(call.strip_prefix("delta(token=")?.strip_suffix(')')?)?;
             let token = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
             Target::Delta { item, token: Some(token.to_owned()) }
@@ -119,17 +259,20 @@ mod tests {
     use super::*;
 
     fn item(id: Option<&str>, path: &[&str]) -> ItemRef {
-        ItemRef { id: id.map(str::to_owned), path: path.iter().map(|name| (*name).to_owned()).collect() }
+        let base = id.map_or(Base::Root, |id| Base::Id(id.to_owned()));
+        ItemRef { base, path: path.iter().map(|name| (*name).to_owned()).collect() }
     }
 
     #[test]
-    fn every_documented_form_is_understood() {
-        let me = |target| Some(Route { drive: DriveRef::Mine, target });
-        let by_id = |target| Some(Route { drive: DriveRef::Id("b!x".to_owned()), target });
+    fn every_documented_form_of_an_item_is_understood() {
+        let me = |target| Some(Route::InDrive { drive: DriveRef::Mine, target });
+        let by_id = |target| Some(Route::InDrive { drive: DriveRef::Id("b!x".to_owned()), target });
         let delta =
             |token: Option<&str>| Target::Delta { item: item(None, &[]), token: token.map(str::to_owned) };
+        let special = ItemRef { base: Base::Special("approot".to_owned()), path: vec!["a".to_owned()] };
         for (path, expected) in [
             ("/v1.0/me/drive", me(Target::Drive)),
+            ("/v1.0//me/drive", me(Target::Drive)),
             ("/v1.0/me/drive/root", me(Target::Item(item(None, &[])))),
             ("/v1.0/drives/b!x", by_id(Target::Drive)),
             ("/v1.0/drives/b%21x/items/root", by_id(Target::Item(item(None, &[])))),
@@ -139,14 +282,44 @@ mod tests {
             ("/v1.0/me/drive/root:/a%20b/c%23d", me(Target::Item(item(None, &["a b", "c#d"])))),
             ("/v1.0/me/drive/root:/a/b:/content", me(Target::Content(item(None, &["a", "b"])))),
             ("/v1.0/me/drive/items/01A:/x:", me(Target::Item(item(Some("01A"), &["x"])))),
+            ("/v1.0/me/drive/special/approot:/a:/content", me(Target::Content(special))),
+            (
+                "/v1.0/me/drive/items/01A:/x:/createUploadSession",
+                me(Target::Action(item(Some("01A"), &["x"]), Action::CreateUploadSession)),
+            ),
             ("/v1.0/me/drive/root/delta", me(delta(None))),
             ("/v1.0/me/drive/root/delta(token='a%3D')", me(delta(Some("a=")))),
             ("/v1.0/me/drive/root/microsoft.graph.delta()", me(delta(None))),
             ("/v1.0/me/drive/root/nonsense", None),
+            ("/v1.0/me/drivers", None),
             ("/v1.0/users", None),
             ("/beta/me/drive", None),
         ] {
             assert_eq!(Route::parse(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn sites_shares_and_lists_are_understood() {
+        let by_path = SiteRef::Path("/sites/team".to_owned());
+        let root = Target::Item(item(None, &[]));
+        for (path, expected) in [
+            ("/v1.0/me", Route::Person(None)),
+            ("/v1.0/me/drives", Route::Drives(DriveRef::Mine)),
+            ("/v1.0/sites", Route::Sites),
+            ("/v1.0/sites/a,b,c", Route::Site(SiteRef::Id("a,b,c".to_owned()))),
+            ("/v1.0/sites/host:/sites/team", Route::Site(by_path.clone())),
+            ("/v1.0/sites/host:/sites/team:/drives", Route::Drives(DriveRef::Site(by_path.clone()))),
+            (
+                "/v1.0/sites/host:/sites/team:/drive/root",
+                Route::InDrive { drive: DriveRef::Site(by_path), target: root.clone() },
+            ),
+            ("/v1.0/shares/u!x/driveItem", Route::Shared { token: "u!x".to_owned(), target: root.clone() }),
+            ("/v1.0/shares/u!x/root", Route::Shared { token: "u!x".to_owned(), target: root }),
+            ("/v1.0/subscriptions/1/reauthorize", Route::Reauthorize("1".to_owned())),
+            ("/v1.0/$batch", Route::Batch),
+        ] {
+            assert_eq!(Route::parse(path), Some(expected), "{path}");
         }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use simulator::{Clock, Config, DriveHandle, DriveSpec, FIRST_USER, PUBLIC_CLIENT_ID, Simulator, TENANT_ID};
+use simulator::{
+    Clock, Config, DriveHandle, DriveKind, DriveSpec, FIRST_USER, PUBLIC_CLIENT_ID, Simulator, TENANT_ID,
+};
 
 /// Longest any single answer may take before the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -93,6 +95,37 @@ impl Bench {
 
     pub(crate) async fn get(&self, token: &str, path: &str) -> Answer {
         self.send(self.http.get(self.address(path)).bearer_auth(token)).await
+    }
+
+    /// An access token of the first user that allows writing.
+    pub(crate) async fn writer(&self) -> String {
+        self.token_of(FIRST_USER, "Files.ReadWrite.All offline_access").await
+    }
+
+    /// A simulator with one empty drive, and an access token that allows writing.
+    pub(crate) async fn writable(kind: DriveKind) -> (Self, DriveHandle, String) {
+        let bench = Self::new().await;
+        let drive = bench.sim.create_drive(&DriveSpec { kind, ..plain(0, 0) }).unwrap();
+        let token = bench.writer().await;
+        (bench, drive, token)
+    }
+
+    /// A call to Graph with a JSON body.
+    pub(crate) async fn call(&self, method: &str, token: &str, path: &str, body: &Value) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        self.send(self.http.request(method, self.address(path)).bearer_auth(token).json(body)).await
+    }
+
+    /// A simple upload.
+    pub(crate) async fn put(&self, token: &str, path: &str, content: &[u8]) -> Answer {
+        self.send(self.http.put(self.address(path)).bearer_auth(token).body(content.to_vec())).await
+    }
+
+    /// Reads a content through its link.
+    pub(crate) async fn content(&self, token: &str, item: &str) -> Vec<u8> {
+        let found = self.get(token, &format!("me/drive/items/{item}")).await;
+        let link = found.text("/@microsoft.graph.downloadUrl").to_owned();
+        self.http.get(link).send().await.unwrap().bytes().await.unwrap().to_vec()
     }
 
     /// Follows a feed to its end; returns the pages and the delta link.

@@ -2,9 +2,21 @@
 //! behaviour page the simulator is built from.
 
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
+mod authorize;
+#[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod cae;
+#[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod consent;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
@@ -14,14 +26,42 @@ mod device_code;
 #[cfg(test)]
 mod download;
 #[cfg(test)]
+mod entra_errors;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod foreign_clients;
+#[cfg(test)]
+mod id_token;
 #[cfg(test)]
 mod items;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod program;
+#[cfg(test)]
+mod redeem;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod special_items;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod throttle;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod upload;
+#[cfg(test)]
+mod writes;

@@ -63,3 +63,48 @@ fn help_lists_the_flags() {
     running.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(text.contains("--listen-authority") && text.contains("--approve-after-polls"));
 }
+
+#[tokio::test]
+async fn it_plays_a_scenario_in_tls_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, authority) = (folder.path().join("scenario.toml"), folder.path().join("authority.pem"));
+    std::fs::write(&scenario, "[[drives]]\nspec = { files = 2, folders = 0 }\n").unwrap();
+    let arguments = ["--graph-url", "https://graph.example/", "--scenario", scenario.to_str().unwrap()];
+    let tls = ["--tls-authority-out", authority.to_str().unwrap(), "--tls-name", "graph.example"];
+    let mut running = Running(program(&[&arguments[..], &tls[..]].concat()).spawn().unwrap());
+    let lines: Vec<String> =
+        BufReader::new(running.0.stdout.take().unwrap()).lines().take(6).collect::<Result<_, _>>().unwrap();
+    assert!(lines.contains(&"graph     https://graph.example".to_owned()), "{lines:?}");
+    assert!(lines[0].starts_with("authority https://127.0.0.1:"), "{lines:?}");
+    let trusted = std::fs::read(&authority).unwrap();
+    let trusted = reqwest::Certificate::from_pem(&trusted).unwrap();
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = reqwest::Client::builder().tls_certs_only([trusted]).no_proxy().build().unwrap();
+    let base = lines[0].trim_start_matches("authority ");
+    let document = client.get(format!("{base}/common/v2.0/.well-known/openid-configuration")).send().await;
+    assert_eq!(document.unwrap().status(), 200);
+    let control = lines.iter().find_map(|line| line.strip_prefix("control   ")).unwrap();
+    let drives = crate::bench::client().get(format!("{control}/control/drives")).send().await.unwrap();
+    assert!(drives.text().await.unwrap().contains("\"items\":2"));
+}
+
+#[test]
+fn a_scenario_or_a_certificate_that_is_none_is_one_line_and_64() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong");
+    std::fs::write(&wrong, "nonsense").unwrap();
+    let (wrong, absent) = (wrong.to_str().unwrap(), "/nonexistent/file");
+    for arguments in [
+        &["--scenario", wrong][..],
+        &["--scenario", absent],
+        &["--tls-cert", wrong],
+        &["--tls-cert", wrong, "--tls-key", wrong],
+        &["--tls-cert", absent, "--tls-key", absent],
+        &["--graph-url", "graph.microsoft.com"],
+        &["--latency-ms", "80-20"],
+    ] {
+        let output = ended(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(64), 1), "{arguments:?}: {text}");
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use simulator::{FIRST_USER, PUBLIC_CLIENT_ID, Rotation, SECOND_USER, Simulator, ViolationKind};
+use simulator::{
+    Endpoint, FIRST_USER, Fault, FaultKind, PUBLIC_CLIENT_ID, ResetMoment, Rotation, SECOND_USER, Simulator,
+    ViolationKind,
+};
 
 use crate::bench::{Answer, Bench};
 
@@ -43,6 +46,21 @@ async fn strict_mode_ends_the_old_token_and_reuse_revokes_the_family() {
     assert_eq!((reused.status, reused.text("/error")), (400, "invalid_grant"));
     assert_eq!(bench.refresh(&third).await.text("/error"), "invalid_grant");
     assert_eq!(kinds(&bench.sim), [ViolationKind::SupersededRefreshToken]);
+}
+
+#[tokio::test]
+async fn a_token_whose_successor_was_lost_on_the_way_is_used_again_without_blame() {
+    let bench = Bench::new().await;
+    bench.sim.switch(|switches| switches.tokens.rotation = Rotation::Strict);
+    let first = sign_in(&bench.sim);
+    let lost = FaultKind::ConnReset { moment: ResetMoment::After };
+    bench.sim.faults().add(Fault::new(lost).on(Endpoint::Token).times(1));
+    let fields =
+        [("client_id", PUBLIC_CLIENT_ID), ("grant_type", "refresh_token"), ("refresh_token", &first)];
+    let address = format!("{}/common/oauth2/v2.0/token", bench.sim.authority());
+    assert!(bench.http.post(address).form(&fields).send().await.is_err());
+    assert_eq!(bench.refresh(&first).await.text("/error"), "invalid_grant");
+    assert_eq!(bench.sim.violations(), []);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Access tokens: opaque, looked up on every call to Graph.
 
 use super::Ledger;
+use super::refresh::Revoked;
 use crate::entra::scopes::Scopes;
 
 /// What an access token stands for.
@@ -16,6 +17,10 @@ pub(crate) struct Access {
     pub(crate) scopes: Scopes,
     /// When it expires, in milliseconds since the Unix epoch.
     pub(crate) expires_ms: u64,
+    /// Whether the client said that it understands claims challenges (graph-behaviour §9.6).
+    challengeable: bool,
+    /// The token stands for a sign-in at least this late, in seconds since the Unix epoch.
+    not_before: u64,
     dead: Option<AccessRefusal>,
     refused: bool,
 }
@@ -37,7 +42,24 @@ impl Access {
     /// A token that is good until a moment.
     pub(crate) fn new(who: (String, String, Option<String>), scopes: Scopes, expires_ms: u64) -> Self {
         let (tid, client_id, oid) = who;
-        Self { tid, client_id, oid, scopes, expires_ms, dead: None, refused: false }
+        Self {
+            tid,
+            client_id,
+            oid,
+            scopes,
+            expires_ms,
+            challengeable: false,
+            not_before: 0,
+            dead: None,
+            refused: false,
+        }
+    }
+
+    /// A token whose client can be challenged, and which answers challenges up to this second.
+    pub(crate) const fn challengeable(mut self, not_before: u64) -> Self {
+        self.challengeable = true;
+        self.not_before = not_before;
+        self
     }
 }
 
@@ -54,8 +76,11 @@ impl Ledger {
         let Some(access) = self.access.get_mut(token) else {
             return Err((AccessRefusal::Unknown, false));
         };
+        let challenge = access.oid.as_ref().and_then(|oid| self.challenges.get(oid));
+        let challenged = access.challengeable && challenge.is_some_and(|since| access.not_before < *since);
+        let wanted = challenged.then_some(AccessRefusal::ClaimsWanted);
         let expired = (access.expires_ms <= now_ms).then_some(AccessRefusal::Expired);
-        match access.dead.or(expired) {
+        match access.dead.or(expired).or(wanted) {
             None => Ok(access.clone()),
             Some(refusal) => Err((refusal, std::mem::replace(&mut access.refused, true))),
         }
@@ -69,10 +94,20 @@ impl Ledger {
         }
     }
 
-    /// Revokes every access token of a user.
-    pub(super) fn revoke_access(&mut self, oid: &str) {
-        for access in self.access.entries.values_mut().filter(|access| access.oid.as_deref() == Some(oid)) {
-            access.dead = Some(AccessRefusal::Revoked);
+    /// Challenges the clients of a user from this second on: a token has to stand for a later sign-in, or for a request that
+    /// carried the claims of the challenge. Clients that did not say that they understand challenges notice nothing.
+    pub(crate) fn challenge(&mut self, oid: &str, since: u64) {
+        self.challenges.insert(oid.to_owned(), since);
+    }
+
+    /// Revokes access tokens. Clients that understand challenges are challenged instead.
+    pub(super) fn revoke_access(&mut self, revoked: &Revoked) {
+        for access in self.access.entries.values_mut() {
+            if revoked.covers(&access.client_id, access.oid.as_deref()) {
+                let challenged = access.challengeable;
+                access.dead =
+                    Some(if challenged { AccessRefusal::ClaimsWanted } else { AccessRefusal::Revoked });
+            }
         }
     }
 }

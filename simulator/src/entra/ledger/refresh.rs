@@ -2,7 +2,7 @@
 //! still worth.
 
 use super::{Book, Ledger, MAX_FAMILIES, MAX_REFRESH_TOKENS};
-use crate::config::User;
+use crate::config::{Platform, User};
 use crate::entra::scopes::Scopes;
 use crate::switches::Rotation;
 
@@ -12,6 +12,10 @@ const REVOKED: u32 = 50_173;
 const INVALID: u32 = 70_000;
 /// AADSTS: the token was not used for too long.
 const INACTIVE: u32 = 700_082;
+/// AADSTS: the sign-in on a page in a browser is over.
+const SPA_OVER: u32 = 700_084;
+/// AADSTS: consent was withdrawn.
+const CONSENT_MISSING: u32 = 65_001;
 
 /// All refresh tokens that go back to one sign-in.
 #[derive(Clone)]
@@ -22,10 +26,35 @@ pub(crate) struct Family {
     pub(crate) user: User,
     /// What was consented to.
     pub(crate) scopes: Scopes,
+    /// What kind of application signed in.
+    pub(crate) platform: Platform,
+    /// When all its tokens end whatever happens, in milliseconds since the Unix epoch; successors inherit it.
+    ends_ms: Option<u64>,
     revoked: Option<u32>,
 }
 
+/// What is revoked: everything, or that of a user, of an application, of a user with an application.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Revoked {
+    /// Object id of the user.
+    pub(crate) oid: Option<String>,
+    /// The application.
+    pub(crate) client_id: Option<String>,
+}
+
+impl Revoked {
+    /// Whether something of this application and user is among it.
+    pub(super) fn covers(&self, client_id: &str, oid: Option<&str>) -> bool {
+        self.client_id.as_deref().is_none_or(|only| only == client_id)
+            && self.oid.as_deref().is_none_or(|only| oid == Some(only))
+    }
+}
+
 /// One refresh token.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each remembers one thing that happened to the token, in any combination"
+)]
 pub(crate) struct Refresh {
     family: usize,
     parent: Option<String>,
@@ -33,6 +62,8 @@ pub(crate) struct Refresh {
     used: bool,
     dead: bool,
     refused: bool,
+    /// The answer with its successor never arrived, so its client cannot know better than to use it again.
+    lost: bool,
 }
 
 /// What using a refresh token came to.
@@ -41,7 +72,7 @@ pub(crate) struct Use {
     pub(crate) outcome: Result<(usize, Family), u32>,
     /// It had been used before.
     pub(crate) reused: bool,
-    /// It had been made invalid by a successor.
+    /// It had been made invalid by a successor that the client was given.
     pub(crate) superseded: bool,
     /// It had been refused before.
     pub(crate) refused_before: bool,
@@ -54,15 +85,44 @@ impl Ledger {
             self.families.clear();
             self.refresh = Book::new(MAX_REFRESH_TOKENS);
         }
-        self.families.push(Family { client_id: client_id.to_owned(), user, scopes, revoked: None });
+        self.families.push(Family {
+            client_id: client_id.to_owned(),
+            user,
+            scopes,
+            platform: Platform::Native,
+            ends_ms: None,
+            revoked: None,
+        });
         self.families.len() - 1
+    }
+
+    /// Says of a family from what kind of application it comes, and when it ends.
+    pub(crate) fn shape_family(&mut self, family: usize, platform: Platform, ends_ms: Option<u64>) {
+        if let Some(family) = self.families.get_mut(family) {
+            family.platform = platform;
+            family.ends_ms = ends_ms;
+        }
+    }
+
+    /// The kind of application a refresh token was issued to.
+    pub(crate) fn refresh_platform(&mut self, token: &str) -> Option<Platform> {
+        let family = self.refresh.get_mut(token)?.family;
+        self.families.get(family).map(|family| family.platform)
     }
 
     /// Issues a refresh token, as the successor of another or as the first of its family.
     pub(crate) fn issue_refresh(&mut self, family: usize, parent: Option<&str>, now_ms: u64) -> String {
         let token = self.secret("sim-rt-");
         let parent = parent.map(str::to_owned);
-        let entry = Refresh { family, parent, issued_ms: now_ms, used: false, dead: false, refused: false };
+        let entry = Refresh {
+            family,
+            parent,
+            issued_ms: now_ms,
+            used: false,
+            dead: false,
+            refused: false,
+            lost: false,
+        };
         self.refresh.insert(token.clone(), entry);
         token
     }
@@ -81,6 +141,7 @@ impl Ledger {
         };
         let number = entry.family;
         let (reused, superseded, refused_before) = (entry.used, entry.dead, entry.refused);
+        let known = superseded && !entry.lost;
         let inactive = entry.issued_ms.saturating_add(lifetime_ms) <= now_ms;
         let parent = entry.parent.clone();
         let refusal = match self.families.get_mut(number) {
@@ -90,7 +151,9 @@ impl Ledger {
                 if superseded && rotation == Rotation::Strict {
                     family.revoked = Some(REVOKED);
                 }
-                family.revoked.or(superseded.then_some(INVALID)).or(inactive.then_some(INACTIVE))
+                let over = family.ends_ms.is_some_and(|end| end <= now_ms).then_some(SPA_OVER);
+                let stale = superseded.then_some(INVALID);
+                family.revoked.or(stale).or(over).or(inactive.then_some(INACTIVE))
             }
         };
         let outcome = match (refusal, self.families.get(number)) {
@@ -105,7 +168,14 @@ impl Ledger {
         if outcome.is_ok() && rotation == Rotation::Grace {
             self.retire(parent.as_deref(), token);
         }
-        Use { outcome, reused, superseded, refused_before }
+        Use { outcome, reused, superseded: known, refused_before }
+    }
+
+    /// Remembers that the answer to the latest use of a token did not arrive.
+    pub(crate) fn lose_answer(&mut self, token: &str) {
+        if let Some(entry) = self.refresh.get_mut(token) {
+            entry.lost = true;
+        }
     }
 
     /// The first use of a successor ends its predecessor, and the successors that the predecessor had beside it.
@@ -118,11 +188,21 @@ impl Ledger {
         }
     }
 
-    /// Revokes everything a user's sign-ins gave, with the AADSTS number that refreshing is then refused with.
-    pub(crate) fn revoke_user(&mut self, oid: &str, aadsts: u32) {
-        for family in self.families.iter_mut().filter(|family| family.user.oid == oid) {
+    /// Revokes sign-ins and the access tokens they gave; refreshing is then refused with the AADSTS number.
+    pub(crate) fn revoke(&mut self, revoked: &Revoked, aadsts: u32) {
+        self.revoke_families(revoked, aadsts);
+        self.revoke_access(revoked);
+    }
+
+    /// Ends sign-ins whose consent was withdrawn; access tokens live on until they expire.
+    pub(super) fn withdraw_families(&mut self, revoked: &Revoked) {
+        self.revoke_families(revoked, CONSENT_MISSING);
+    }
+
+    fn revoke_families(&mut self, revoked: &Revoked, aadsts: u32) {
+        let covered = |family: &&mut Family| revoked.covers(&family.client_id, Some(&family.user.oid));
+        for family in self.families.iter_mut().filter(covered) {
             family.revoked = Some(aadsts);
         }
-        self.revoke_access(oid);
     }
 }

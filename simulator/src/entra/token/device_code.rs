@@ -2,16 +2,26 @@
 
 use axum::response::Response;
 
-use super::for_user;
+use super::{SignedIn, TokenRequest};
 use crate::critic::ViolationKind;
-use crate::entra::client::Form;
 use crate::entra::error::EntraError;
 use crate::entra::ledger::device::Poll;
-use crate::world::World;
+
+/// AADSTS: nobody has decided yet.
+const PENDING: u32 = 70_016;
+/// AADSTS: the client polls in a loop.
+const LOOP: u32 = 50_196;
+/// AADSTS: the person said no.
+const DECLINED: u32 = 70_017;
+/// AADSTS: too late.
+const EXPIRED: u32 = 70_019;
+/// AADSTS: there is no such code.
+const UNKNOWN: u32 = 70_018;
 
 /// Answers a poll.
-pub(super) fn answer(world: &World, form: &Form) -> Result<Response, EntraError> {
-    let app = form.authenticated_app(world)?;
+pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError> {
+    let TokenRequest { world, tenant, form, claims } = request;
+    let app = form.authenticated_app(world, tenant)?;
     // Entra wants the code as `device_code`; old clients send it as `code`.
     let code = form
         .get("device_code")
@@ -26,28 +36,32 @@ pub(super) fn answer(world: &World, form: &Form) -> Result<Response, EntraError>
             "a device code was polled before its interval had passed",
         );
     }
-    let error = |error: &str, aadsts: u32, text: &str| Err(EntraError::plain(400, error, aadsts, text));
     match poll {
         Poll::Approved(user, scopes) => {
             let mut ledger = world.entra.ledger();
-            let refresh = scopes.has("offline_access").then(|| {
+            ledger.consents.allow(&app.client_id, &user, &scopes);
+            let refresh_token = scopes.has("offline_access").then(|| {
                 let family = ledger.begin_family(&app.client_id, user.clone(), scopes.clone());
                 ledger.issue_refresh(family, None, now)
             });
             drop(ledger);
-            Ok(for_user(world, &app.client_id, &user, &scopes, refresh))
+            Ok(request.grant(SignedIn {
+                client_id: &app.client_id,
+                user: &user,
+                scopes: &scopes,
+                refresh_token,
+                nonce: None,
+                challengeable: claims.challengeable,
+                not_before: Some(world.clock.now_seconds()),
+            }))
         }
-        Poll::Pending => error(
-            "authorization_pending",
-            70_016,
-            "OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
-        ),
-        Poll::SlowDown => error("slow_down", 70_016, "OAuth 2.0 device flow error. Poll less often."),
-        Poll::Loop => Err(EntraError::invalid_grant(50_196)),
-        Poll::Declined => {
-            error("authorization_declined", 70_017, "OAuth 2.0 device flow error. The user declined.")
-        }
-        Poll::Expired => error("expired_token", 70_019, "Verification code expired. Sign in again."),
-        Poll::Unknown => error("bad_verification_code", 70_018, "Invalid verification code."),
+        Poll::Pending => Err(EntraError::of(PENDING)),
+        Poll::SlowDown => Err(EntraError::of(PENDING)
+            .called("slow_down")
+            .saying("OAuth 2.0 device flow error. Poll less often.")),
+        Poll::Loop => Err(EntraError::of(LOOP)),
+        Poll::Declined => Err(EntraError::of(DECLINED)),
+        Poll::Expired => Err(EntraError::of(EXPIRED)),
+        Poll::Unknown => Err(EntraError::of(UNKNOWN)),
     }
 }

@@ -2,37 +2,63 @@
 
 use axum::response::Response;
 
-use super::for_user;
+use super::{SignedIn, TokenRequest};
+use crate::config::Platform;
 use crate::critic::ViolationKind;
-use crate::entra::TenantRef;
-use crate::entra::client::Form;
 use crate::entra::error::EntraError;
-use crate::entra::ledger::refresh::Use;
+use crate::entra::ledger::refresh::{Family, Use};
 use crate::entra::scopes::Scopes;
 use crate::world::World;
 
+/// AADSTS: the token is not one.
+const INVALID: u32 = 70_000;
+/// AADSTS: more is asked for than was consented to.
+const CONSENT_MISSING: u32 = 65_001;
+
 /// Answers a refresh.
-pub(super) fn answer(world: &World, tenant: &TenantRef, form: &Form) -> Result<Response, EntraError> {
-    let app = form.authenticated_app(world)?;
+pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError> {
+    let TokenRequest { world, tenant, form, claims } = request;
     let token = form.require("refresh_token")?;
+    let platform = world.entra.ledger().refresh_platform(token);
+    let app = match platform {
+        Some(platform @ (Platform::Spa | Platform::Web)) => form.app_on(world, tenant, platform)?,
+        Some(Platform::Native) | None => form.authenticated_app(world, tenant)?,
+    };
     let asked = form.get("scope").map(Scopes::parse).transpose()?;
     let switches = world.switches().tokens;
     let rules = (switches.rotation, switches.refresh_seconds.saturating_mul(1_000));
     let now = world.clock.now_ms();
     let used = world.entra.ledger().use_refresh(token, &app.client_id, rules, now);
     observe(world, &used);
-    let (number, family) = used.outcome.map_err(EntraError::invalid_grant)?;
+    let (number, family) = used.outcome.map_err(EntraError::of)?;
     if !tenant.admits(&family.user.tid) {
-        return Err(EntraError::invalid_grant(70_000));
+        return Err(EntraError::of(INVALID));
     }
     let scopes = match asked {
-        Some(asked) if !asked.within(&family.scopes) => return Err(EntraError::invalid_grant(65_001)),
+        // A refresh token is bound to a user and an application, not to what was asked for when it was issued.
+        Some(asked) if !asked.within(&family.scopes) && !is_consented(request, &family, &asked) => {
+            return Err(EntraError::of(CONSENT_MISSING));
+        }
         Some(asked) => asked,
         None => family.scopes,
     };
     let successor = world.entra.ledger().issue_refresh(number, Some(token), now);
     world.counters.add(|counts| counts.refreshes += 1);
-    Ok(for_user(world, &app.client_id, &family.user, &scopes, Some(successor)))
+    Ok(request.grant(SignedIn {
+        client_id: &app.client_id,
+        user: &family.user,
+        scopes: &scopes,
+        refresh_token: Some(successor),
+        nonce: None,
+        challengeable: claims.challengeable,
+        not_before: claims.not_before,
+    }))
+}
+
+/// Whether somebody consented to what is asked for, in this sign-in or another.
+fn is_consented(request: &TokenRequest<'_>, family: &Family, asked: &Scopes) -> bool {
+    let ledger = request.world.entra.ledger();
+    ledger.consents.missing(&family.client_id, &family.user, asked).is_empty()
 }
 
 fn observe(world: &World, used: &Use) {
