@@ -26,10 +26,10 @@ use tokio::task::spawn_blocking;
 
 use super::{Change, Destination, DestinationError, Intent, Marker, NewFile};
 
-/// Inside [`OWN_FOLDER`]: files that are being written.
+/// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): files that are being written.
 const TEMPORARY_FOLDER: &str = "tmp";
 
-/// Inside [`OWN_FOLDER`]: items set aside while another takes their place.
+/// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): items set aside while another takes their place.
 const STAGING_FOLDER: &str = "staging";
 
 /// A folder of this machine, locked for one worker.
