@@ -5,6 +5,7 @@ use sea_orm_migration::{
 };
 
 mod m20261121_000001_create_sources_runs_items;
+mod m20261121_000002_back_off_items;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -12,7 +13,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_create_sources_runs_items::Migration)]
+        vec![
+            Box::new(m20261121_000001_create_sources_runs_items::Migration),
+            Box::new(m20261121_000002_back_off_items::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

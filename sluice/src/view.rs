@@ -171,6 +171,10 @@ pub struct ItemIssue {
     pub reason: String,
     /// One sentence for people.
     pub detail: String,
+    /// Attempts that failed in a row.
+    pub attempts: i32,
+    /// Runs that start earlier leave the item alone, unless it changes.
+    pub next_attempt_time: Option<String>,
 }
 
 impl From<sync::Run> for Run {
@@ -207,6 +211,8 @@ impl From<sync::Run> for Run {
                     item_id: issue.item_id,
                     reason: issue.reason,
                     detail: issue.detail,
+                    attempts: issue.attempts,
+                    next_attempt_time: instant(issue.next_attempt_time.as_ref()),
                 })
                 .collect(),
         }

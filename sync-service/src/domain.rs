@@ -5,6 +5,7 @@ pub mod brake;
 pub mod change;
 pub mod cursor;
 pub mod item;
+pub mod item_backoff;
 pub mod local_name;
 pub mod names;
 pub mod outcome;

@@ -208,12 +208,14 @@ fn text(run: &Run) -> String {
         ("Graph requests", &number(stats.graph_requests)),
     ]);
     if !run.issues.is_empty() {
-        let rows = run
-            .issues
-            .iter()
-            .map(|issue| vec![in_words(&issue.reason), issue.path.clone(), issue.detail.clone()]);
+        let rows = run.issues.iter().map(|issue| {
+            // RFC 3339 in UTC sorts as text. What is due before this run's end, the next run tries.
+            let later = issue.next_attempt_time.clone().filter(|next| Some(next) > run.end_time.as_ref());
+            let next = later.unwrap_or_else(|| "next run".to_owned());
+            vec![in_words(&issue.reason), issue.path.clone(), issue.detail.clone(), next]
+        });
         text.push_str("\n\n");
-        text.push_str(&table(&["NOT FINISHED", "PATH", "DETAIL"], rows));
+        text.push_str(&table(&["NOT FINISHED", "PATH", "DETAIL", "TRIED AGAIN"], rows));
     }
     text
 }

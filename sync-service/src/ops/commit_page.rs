@@ -99,7 +99,7 @@ async fn complete(conn: &impl Connection, source: &mut Source, run: &mut Run) ->
     source.enumerating = false;
     run.listing_complete = true;
     run.phase = RunPhase::Applying;
-    let pending = items::pending(conn, source.key).await?;
+    let pending = items::pending(conn, source.key, run.create_time).await?;
     run.counts.files_planned = run.counts.done.files_transferred + pending.files;
     run.counts.bytes_planned = run.counts.done.bytes_transferred + pending.bytes;
     Ok(())

@@ -49,10 +49,10 @@ pub async fn finish_run(
     if matches!(held, Err(OpError::LeaseLost(_)))
         && let Some((source, run)) = ended_by(txn.conn(), name, epoch).await?
     {
-        return remainder(txn.conn(), &source, run.listing_complete).await;
+        return remainder(txn.conn(), &source, &run).await;
     }
     let (mut source, mut run) = held?;
-    let left = remainder(txn.conn(), &source, run.listing_complete).await?;
+    let left = remainder(txn.conn(), &source, &run).await?;
     let (state, reason) = final_state(finish.state, left);
     run.state = state;
     run.reason = if reason.is_empty() { cut(&finish.reason) } else { reason.to_owned() };
@@ -105,13 +105,10 @@ async fn ended_by(
     Ok(run.map(|run| (source, run)))
 }
 
-async fn remainder(
-    conn: &impl Connection,
-    source: &Source,
-    listing_complete: bool,
-) -> Result<Remainder, OpError> {
-    let pending = items::pending(conn, source.key).await?;
-    let deletions_held = held_deletions(conn, source).await?;
+async fn remainder(conn: &impl Connection, source: &Source, run: &Run) -> Result<Remainder, OpError> {
+    let pending = items::pending(conn, source.key, run.create_time).await?;
+    let deletions_held = held_deletions(conn, source, run).await?;
+    let listing_complete = run.listing_complete;
     Ok(Remainder { listing_complete, items_left: pending.items - deletions_held, deletions_held })
 }
 

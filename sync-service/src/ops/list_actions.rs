@@ -110,7 +110,7 @@ impl Listing {
             txn.commit().await?;
             return Ok(Vec::new());
         }
-        let ready = plan::ready(txn.conn(), source.key, run.key, step, &self.after).await?;
+        let ready = plan::ready(txn.conn(), source.key, &run, step, &self.after).await?;
         let parents = ready.iter().flat_map(|ready| folders_of(&ready.row.item));
         self.paths.load(txn.conn(), source.key, parents).await?;
         txn.commit().await?;
@@ -133,14 +133,14 @@ impl Listing {
             | Step::DisplaceDeleted
             | Step::Times => Ok(true),
             Step::Contents => {
-                let pending = items::pending(conn, source.key).await?;
+                let pending = items::pending(conn, source.key, run.create_time).await?;
                 run.counts.files_planned = run.counts.done.files_transferred + pending.files;
                 run.counts.bytes_planned = run.counts.done.bytes_transferred + pending.bytes;
                 runs::update(conn, run).await?;
                 Ok(true)
             }
             Step::Deletions => {
-                let held = held_deletions(conn, source).await?;
+                let held = held_deletions(conn, source, run).await?;
                 if run.counts.deletions_held != held {
                     run.counts.deletions_held = held;
                     runs::update(conn, run).await?;
@@ -249,8 +249,12 @@ impl Listing {
 }
 
 /// Deletions that the brake holds back now.
-pub(super) async fn held_deletions(conn: &impl Connection, source: &Source) -> Result<i64, OpError> {
-    let deletions = items::pending(conn, source.key).await?.deletions;
+pub(super) async fn held_deletions(
+    conn: &impl Connection,
+    source: &Source,
+    run: &Run,
+) -> Result<i64, OpError> {
+    let deletions = items::pending(conn, source.key, run.create_time).await?.deletions;
     let few = i64::try_from(FREE_DELETIONS).unwrap_or_default();
     if deletions <= few.max(source.approved_deletions) {
         return Ok(0);

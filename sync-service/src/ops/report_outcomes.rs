@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use service_kit::clock::Timestamp;
+
 use super::{Ctx, OpError, leased::leased};
 use crate::{
     domain::{
         action::ActionToken,
         item::{Item, Kind, Work},
+        item_backoff,
         names::RunName,
         outcome::{self, Done},
         run::Run,
@@ -77,7 +80,7 @@ pub async fn report_outcomes(
     let txn = ctx.store.begin().await?;
     let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
     for (outcomes, tokens) in outcomes.chunks(BATCH).zip(tokens.chunks(BATCH)) {
-        store_batch(txn.conn(), source.key, &mut run, outcomes, tokens).await?;
+        store_batch(txn.conn(), source.key, (&mut run, now), outcomes, tokens).await?;
     }
     runs::update(txn.conn(), &run).await?;
     if !source.destination_filled && run.counts.done != Done::default() {
@@ -91,14 +94,14 @@ pub async fn report_outcomes(
 async fn store_batch(
     conn: &impl Connection,
     source: SourceKey,
-    run: &mut Run,
+    (run, now): (&mut Run, Timestamp),
     outcomes: &[Outcome],
     tokens: &[ActionToken],
 ) -> Result<(), StoreError> {
     let mut rows = read_rows(conn, source, outcomes, tokens).await?;
     let mut lost = BTreeSet::new();
     for (outcome, token) in outcomes.iter().zip(tokens) {
-        store_one(&mut rows, run, outcome, token);
+        store_one(&mut rows, (run, now), outcome, token);
         lost.extend(lost_folder(&rows, outcome, token));
     }
     let (gone, kept): (Vec<Row>, Vec<Row>) =
@@ -158,7 +161,12 @@ async fn read_rows(
     Ok(rows)
 }
 
-fn store_one(rows: &mut HashMap<String, Row>, run: &mut Run, outcome: &Outcome, token: &ActionToken) {
+fn store_one(
+    rows: &mut HashMap<String, Row>,
+    (run, now): (&mut Run, Timestamp),
+    outcome: &Outcome,
+    token: &ActionToken,
+) {
     let Some(row) = rows.get_mut(&outcome.item_id) else { return };
     match &outcome.result {
         OutcomeResult::Done { bytes } => {
@@ -184,7 +192,16 @@ fn store_one(rows: &mut HashMap<String, Row>, run: &mut Run, outcome: &Outcome, 
         OutcomeResult::Failed { reason, detail } => {
             let known = row.failure.as_ref().is_some_and(|failure| failure.run == run.key);
             run.counts.items_failed += i64::from(!known);
-            row.failure = Some(Failure { run: run.key, reason: cut(reason), detail: cut(detail) });
+            let before = row.failure.as_ref().map_or(0, |failure| failure.attempts);
+            // A report that comes twice is one attempt.
+            let attempts = if known { before } else { before.saturating_add(1) };
+            row.failure = Some(Failure {
+                run: run.key,
+                reason: cut(reason),
+                detail: cut(detail),
+                attempts,
+                next_attempt: Some(now.saturating_add(item_backoff::pause(attempts))),
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use service_kit::resource_name::ResourceId;
+use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{Ctx, OpError};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         source::{RunKey, SourceKey},
     },
     store::{
-        items::{self, Row},
+        items::{self, Failure, Row},
         runs::{self, RunFilter},
         sources,
     },
@@ -34,6 +34,10 @@ pub struct Issue {
     pub reason: String,
     /// One sentence for people.
     pub detail: String,
+    /// Failed attempts in a row; 0 where none was made.
+    pub attempts: u32,
+    /// Runs that start earlier do not try the item, unless it changes.
+    pub next_attempt: Option<Timestamp>,
 }
 
 /// A run with its name.
@@ -81,17 +85,25 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
     let mut issues = Vec::with_capacity(rows.len());
     for row in rows {
         let path = path_in_drive(ctx, source.key, &row, &mut folders).await?;
-        let (reason, detail) = why(&row, named.run.key, path.is_some());
+        let failure = row.failure.as_ref().filter(|failure| kept_from(failure, &named.run));
+        let (reason, detail) = match failure {
+            Some(failure) => (failure.reason.clone(), failure.detail.clone()),
+            None => why(&row, path.is_some()),
+        };
+        let (attempts, next_attempt) =
+            failure.map_or((0, None), |failure| (failure.attempts, failure.next_attempt));
         let path = path.unwrap_or_else(|| name_of(&row));
-        issues.push(Issue { path, item_id: row.item.id, reason, detail });
+        issues.push(Issue { path, item_id: row.item.id, reason, detail, attempts, next_attempt });
     }
     Ok(issues)
 }
 
-fn why(row: &Row, run: RunKey, parent_known: bool) -> (String, String) {
-    if let Some(failure) = row.failure.as_ref().filter(|failure| failure.run == run) {
-        return (failure.reason.clone(), failure.detail.clone());
-    }
+/// Whether a failure is why a run left an item: it happened in that run, or an earlier one kept the run from trying.
+fn kept_from(failure: &Failure, run: &Run) -> bool {
+    failure.run == run.key || failure.next_attempt.is_some_and(|time| time > run.create_time)
+}
+
+fn why(row: &Row, parent_known: bool) -> (String, String) {
     let (reason, detail) = if row.item.work() == Work::Delete {
         ("DELETION_HELD", "gone from the drive and not deleted here yet")
     } else if parent_known {

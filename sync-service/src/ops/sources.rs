@@ -8,7 +8,10 @@ use crate::{
         names::SourceName,
         source::{Health, NewSource, Source},
     },
-    store::sources::{self, SourceFilter},
+    store::{
+        items,
+        sources::{self, SourceFilter},
+    },
 };
 
 /// What of a source is to change; `None` leaves it.
@@ -79,7 +82,7 @@ pub async fn change(ctx: &Ctx, name: &SourceName, change: SourceChange) -> Resul
     Ok(source)
 }
 
-/// Makes a source due now.
+/// Makes a source due now. Whoever asks for that wants everything tried, also what failed again and again.
 ///
 /// # Errors
 /// [`OpError::SourceNotFound`], [`OpError::SourceSuspended`].
@@ -97,6 +100,7 @@ pub async fn sync(ctx: &Ctx, name: &SourceName) -> Result<Source, OpError> {
     if source.health == Health::NeedsPerson {
         source.health = Health::Good;
     }
+    items::end_back_off(txn.conn(), source.key).await?;
     sources::update(txn.conn(), &source, now).await?;
     txn.commit().await?;
     ctx.due.notify_waiters();

@@ -84,6 +84,8 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
                 item_id: issue.item_id.clone(),
                 reason: issue.reason.clone(),
                 detail: issue.detail.clone(),
+                attempts: i32::try_from(issue.attempts).unwrap_or(i32::MAX),
+                next_attempt_time: issue.next_attempt.map(Timestamp::to_proto),
             })
             .collect(),
     }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Statement, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement,
+    sea_query::{Expr, OnConflict},
 };
 use service_kit::clock::Timestamp;
 
@@ -40,6 +42,10 @@ pub struct Failure {
     pub reason: String,
     /// One sentence for people.
     pub detail: String,
+    /// Failed attempts in a row, this one included.
+    pub attempts: u32,
+    /// Runs that start earlier do not try the item, unless it changes.
+    pub next_attempt: Option<Timestamp>,
 }
 
 /// How much differs.
@@ -104,6 +110,8 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::FailedRunKey,
             Column::FailureReason,
             Column::FailureDetail,
+            Column::Attempts,
+            Column::NextAttemptTime,
         ])
         .to_owned();
     Entity::insert_many(rows.iter().map(|row| write(source, row)))
@@ -258,22 +266,44 @@ struct PendingRow {
     deletions: i64,
 }
 
-/// Counts what differs. Costs as much as that is, not as much as there is.
+/// Makes every item of a source be tried by the next run, however often it failed.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn pending(conn: &impl Connection, source: SourceKey) -> Result<Pending, StoreError> {
+pub async fn end_back_off(conn: &impl Connection, source: SourceKey) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NextAttemptTime, Expr::value(None::<i64>))
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::Work.ne(codes::NO_WORK))
+        .filter(Column::NextAttemptTime.is_not_null())
+        .exec(conn)
+        .await?;
+    Ok(())
+}
+
+/// Counts what differs, at the time a run started: files that it leaves alone are not counted as to be transferred. Costs as
+/// much as differs, not as much as there is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pending(
+    conn: &impl Connection,
+    source: SourceKey,
+    run_start: Timestamp,
+) -> Result<Pending, StoreError> {
+    let put =
+        format!("work = {} AND (next_attempt_time IS NULL OR next_attempt_time <= $2)", codes::PUT_CONTENT);
     let sql = format!(
         "SELECT CAST(COUNT(*) AS BIGINT) AS items, \
-         CAST(COALESCE(SUM(CASE WHEN work = {put} THEN 1 ELSE 0 END), 0) AS BIGINT) AS files, \
-         CAST(COALESCE(SUM(CASE WHEN work = {put} THEN size ELSE 0 END), 0) AS BIGINT) AS bytes, \
+         CAST(COALESCE(SUM(CASE WHEN {put} THEN 1 ELSE 0 END), 0) AS BIGINT) AS files, \
+         CAST(COALESCE(SUM(CASE WHEN {put} THEN size ELSE 0 END), 0) AS BIGINT) AS bytes, \
          CAST(COALESCE(SUM(CASE WHEN work = {delete} THEN 1 ELSE 0 END), 0) AS BIGINT) AS deletions \
          FROM items WHERE source_key = $1 AND work <> {none}",
-        put = codes::PUT_CONTENT,
         delete = codes::DELETE,
         none = codes::NO_WORK
     );
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [source.0.into()]);
+    let values = [source.0.into(), run_start.as_millis().into()];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     let row = PendingRow::find_by_statement(statement).one(conn).await?;
     Ok(row.map_or_else(Pending::default, |row| Pending {
         items: row.items,
@@ -365,6 +395,8 @@ pub(super) fn read(row: Model) -> Result<Row, StoreError> {
         run: RunKey(run),
         reason: row.failure_reason.unwrap_or_default(),
         detail: row.failure_detail.unwrap_or_default(),
+        attempts: u32::try_from(row.attempts).unwrap_or_default(),
+        next_attempt: row.next_attempt_time.map(Timestamp::from_millis),
     });
     Ok(Row { item: Item { id: row.item_id, desired, applied }, generation: row.generation, failure })
 }
@@ -395,5 +427,7 @@ fn write(source: SourceKey, row: &Row) -> ActiveModel {
         failed_run_key: Set(failure.map(|failure| failure.run.0)),
         failure_reason: Set(failure.map(|failure| failure.reason.clone())),
         failure_detail: Set(failure.map(|failure| failure.detail.clone())),
+        attempts: Set(failure.map_or(0, |failure| i32::try_from(failure.attempts).unwrap_or(i32::MAX))),
+        next_attempt_time: Set(failure.and_then(|failure| failure.next_attempt).map(Timestamp::as_millis)),
     }
 }

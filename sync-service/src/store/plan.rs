@@ -1,7 +1,7 @@
 //! Finds the items whose work can be done now. One query per kind of step; each gives a page, by item id.
 //!
 //! An item is ready when the folder it belongs into is at the destination and nothing else lies at its place. Items that failed in
-//! the present run wait for the next one.
+//! the present run, or that are to be left alone for longer, wait for a later one.
 
 use sea_orm::{FromQueryResult as _, Statement};
 
@@ -10,7 +10,7 @@ use super::{
     entity::item::Model,
     items::{self, Row},
 };
-use crate::domain::source::{RunKey, SourceKey};
+use crate::domain::{run::Run, source::SourceKey};
 
 /// What to look for. Each looks at one kind of work only, so that the index on work gives the items in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,11 @@ pub const PAGE: usize = items::BATCH;
 pub async fn ready(
     conn: &impl Connection,
     source: SourceKey,
-    run: RunKey,
+    run: &Run,
     step: Step,
     after: &str,
 ) -> Result<Vec<Ready>, StoreError> {
-    let values = [source.0.into(), run.0.into(), after.into()];
+    let values = [source.0.into(), run.key.0.into(), after.into(), run.create_time.as_millis().into()];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql(step), values);
     let rows = conn.query_all_raw(statement).await?;
     rows.into_iter()
@@ -68,7 +68,7 @@ pub async fn ready(
         .collect()
 }
 
-/// `$1` is the source, `$2` the run, `$3` the id to go on behind. Codes are constants of ours, never input.
+/// `$1` is the source, `$2` the run, `$3` the id to go on behind, `$4` when the run started. Codes are constants of ours, never input.
 fn sql(step: Step) -> String {
     // The item's folder is at the destination.
     let parent_applied = format!(
@@ -127,12 +127,20 @@ fn sql(step: Step) -> String {
 const OCCUPANT: &str = "o.source_key = i.source_key AND o.applied_parent_id = i.parent_id \
                         AND o.applied_name = i.local_name AND o.item_id <> i.item_id";
 
-/// The items with this work that did not fail in this run. The comparison with no work lets the partial index be used.
+/// Whether this run tries an item: it did not fail in it, and is not left alone for longer.
+fn tried(item: &str) -> String {
+    format!(
+        "({item}.failed_run_key IS NULL OR ({item}.failed_run_key <> $2 \
+         AND ({item}.next_attempt_time IS NULL OR {item}.next_attempt_time <= $4)))"
+    )
+}
+
+/// The items with this work that this run tries. The comparison with no work lets the partial index be used.
 fn open(work: i16) -> String {
     format!(
-        "i.source_key = $1 AND i.work = {work} AND i.work <> {} AND i.item_id > $3 \
-         AND (i.failed_run_key IS NULL OR i.failed_run_key <> $2)",
-        codes::NO_WORK
+        "i.source_key = $1 AND i.work = {work} AND i.work <> {} AND i.item_id > $3 AND {}",
+        codes::NO_WORK,
+        tried("i")
     )
 }
 
@@ -145,9 +153,9 @@ fn page() -> String {
 fn rival() -> String {
     format!(
         "EXISTS (SELECT 1 FROM items d WHERE d.source_key = i.source_key AND d.parent_id = i.parent_id \
-         AND d.local_name = i.local_name AND NOT (d.item_id >= i.item_id) AND d.kind IS NOT NULL AND d.work <> {} \
-         AND (d.failed_run_key IS NULL OR d.failed_run_key <> $2))",
-        codes::NO_WORK
+         AND d.local_name = i.local_name AND NOT (d.item_id >= i.item_id) AND d.kind IS NOT NULL AND d.work <> {} AND {})",
+        codes::NO_WORK,
+        tried("d")
     )
 }
 
@@ -159,8 +167,9 @@ fn displace(work: i16) -> String {
         waiting = format_args!(
             "o.source_key = i.source_key AND o.parent_id = i.applied_parent_id AND o.local_name = i.applied_name \
              AND o.item_id <> i.item_id AND o.work IN ({make}, {mv}, {put}) \
-             AND (o.failed_run_key IS NULL OR o.failed_run_key <> $2) \
+             AND {tried} \
              AND NOT (o.work = {put} AND i.work = {delete} AND i.applied_kind = {file} AND i.kind IS NULL)",
+            tried = tried("o"),
             make = codes::MAKE_FOLDER,
             mv = codes::MOVE,
             put = codes::PUT_CONTENT,
@@ -187,7 +196,7 @@ mod tests {
     }
 
     async fn query_plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
-        let values = [1_i64.into(), 1_i64.into(), "".into()];
+        let values = [1_i64.into(), 1_i64.into(), "".into(), 1_i64.into()];
         let statement =
             Statement::from_sql_and_values(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"), values);
         let rows = database.query_all_raw(statement).await.unwrap();

@@ -11,6 +11,8 @@ mod destinations;
 #[cfg(test)]
 mod engine_model;
 #[cfg(test)]
+mod item_back_off;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod lifecycle;

@@ -30,6 +30,10 @@ pub(in crate::store) struct Model {
     pub(in crate::store) failed_run_key: Option<i64>,
     pub(in crate::store) failure_reason: Option<String>,
     pub(in crate::store) failure_detail: Option<String>,
+    /// Failed attempts in a row.
+    pub(in crate::store) attempts: i32,
+    /// Runs that start earlier do not try the item.
+    pub(in crate::store) next_attempt_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
