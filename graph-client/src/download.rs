@@ -6,11 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 
 use crate::error::GraphError;
 use crate::request::next_piece;
+
+/// Longest `ETag` of a content that is taken notice of, in bytes.
+const MAX_E_TAG_BYTES: usize = 512;
 
 /// Which bytes of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,7 @@ pub struct Download {
     offset: u64,
     length: Option<u64>,
     total: Option<u64>,
+    e_tag: Option<String>,
     received: u64,
     idle_limit: Duration,
 }
@@ -62,8 +66,10 @@ impl Download {
         idle_limit: Duration,
     ) -> Result<Self, GraphError> {
         let length = number(response.headers(), &CONTENT_LENGTH);
+        let e_tag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
+        let e_tag = e_tag.filter(|e_tag| e_tag.len() <= MAX_E_TAG_BYTES).map(str::to_owned);
         if response.status() == StatusCode::OK {
-            return Ok(Self { response, offset: 0, length, total: length, received: 0, idle_limit });
+            return Ok(Self { response, offset: 0, length, total: length, e_tag, received: 0, idle_limit });
         }
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let range = range.and_then(ContentRange::parse).filter(|range| range.answers(span));
@@ -78,6 +84,7 @@ impl Download {
             offset: range.first,
             length: Some(span_length),
             total: range.total,
+            e_tag,
             received: 0,
             idle_limit,
         })
@@ -89,6 +96,11 @@ impl Download {
         self.offset
     }
 
+    /// Whether a part came, as asked for. The service may ignore a range and send the whole.
+    pub fn is_part(&self) -> bool {
+        self.response.status() == StatusCode::PARTIAL_CONTENT
+    }
+
     /// How many bytes will come, where the service says so. It is right where the listed size of the item is not.
     pub const fn content_length(&self) -> Option<u64> {
         self.length
@@ -97,6 +109,11 @@ impl Download {
     /// Length of the whole content, where the service says so.
     pub const fn total_length(&self) -> Option<u64> {
         self.total
+    }
+
+    /// Names the version that the bytes are of, where the service says so: parts are of one content only when it is the same.
+    pub fn e_tag(&self) -> Option<&str> {
+        self.e_tag.as_deref()
     }
 
     /// The next piece; `None` after the last one. A content that ends before its announced length is an error, so `None` means

@@ -191,6 +191,12 @@ impl GraphError {
         matches!(self, Self::LinkExpired)
     }
 
+    /// Whether a download may have been refused for the age of its link, and not for the file: links that are too old are also
+    /// refused with 403 or 404. What [`GraphClient::item`](crate::GraphClient::item) answers tells.
+    pub const fn may_be_the_link(&self) -> bool {
+        matches!(self, Self::LinkExpired | Self::Forbidden { .. } | Self::NotFound { .. })
+    }
+
     /// Whether only a person can change it: sign in again, or repair the app registration. A denied access (403) is not
     /// counted: it may concern one item only.
     pub const fn needs_person(&self) -> bool {

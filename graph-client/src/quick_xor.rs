@@ -17,6 +17,9 @@ pub const HASH_BYTES: usize = 20;
 /// After this many bytes the position in the register repeats.
 const PERIOD: usize = 160;
 
+/// [`PERIOD`] as offsets are counted.
+const PERIOD_BYTES: u64 = 160;
+
 /// Bits by which the position in the register moves on from byte to byte.
 const SHIFT_BITS: usize = 11;
 
@@ -44,6 +47,13 @@ impl QuickXor {
         Self { folded: [0; PERIOD], length: 0, position: 0 }
     }
 
+    /// The hash of a part that begins at `offset` of the content, for [`JoinedQuickXor`].
+    pub fn starting_at(offset: u64) -> Self {
+        // The remainder is below the period, so it always fits.
+        let position = usize::try_from(offset % PERIOD_BYTES).unwrap_or_default();
+        Self { position, ..Self::new() }
+    }
+
     /// Takes the next bytes of the content; any cut into pieces gives the same hash.
     pub fn update(&mut self, bytes: &[u8]) {
         self.length = self.length.wrapping_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -69,6 +79,13 @@ impl QuickXor {
 
     /// The hash of what has been taken so far.
     pub fn finish(&self) -> [u8; HASH_BYTES] {
+        let mut register = self.register();
+        xor_length(&mut register, self.length);
+        register
+    }
+
+    /// The register without the length.
+    fn register(&self) -> [u8; HASH_BYTES] {
         let mut register = [0_u8; HASH_BYTES];
         for (index, byte) in self.folded.iter().enumerate() {
             let bit = index * SHIFT_BITS % (HASH_BYTES * 8);
@@ -76,15 +93,63 @@ impl QuickXor {
             xor_at(&mut register, bit / 8, low);
             xor_at(&mut register, (bit / 8 + 1) % HASH_BYTES, high);
         }
-        for (index, byte) in self.length.to_le_bytes().into_iter().enumerate() {
-            xor_at(&mut register, LENGTH_OFFSET + index, byte);
-        }
         register
     }
 
     /// The hash as Graph writes it: base64 with padding.
     pub fn base64(&self) -> String {
         STANDARD.encode(self.finish())
+    }
+}
+
+/// The hash of a content whose parts come in any order. Small enough to be noted after each part, so that a later process goes on
+/// without reading again what is there: every byte acts on the register by itself, so parts are joined by XOR.
+///
+/// ```
+/// use graph_client::quick_xor::{JoinedQuickXor, QuickXor};
+/// let (mut head, mut tail) = (QuickXor::starting_at(0), QuickXor::starting_at(1));
+/// head.update(b"a");
+/// tail.update(b"bc");
+/// let mut joined = JoinedQuickXor::default();
+/// joined.join(&tail);
+/// joined.join(&head);
+/// let mut whole = QuickXor::new();
+/// whole.update(b"abc");
+/// assert_eq!(joined.base64(), whole.base64());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JoinedQuickXor {
+    register: [u8; HASH_BYTES],
+    length: u64,
+}
+
+impl JoinedQuickXor {
+    /// Goes on from what [`Self::register`] and [`Self::length`] gave.
+    pub const fn resume(register: [u8; HASH_BYTES], length: u64) -> Self {
+        Self { register, length }
+    }
+
+    /// Takes a part, made with [`QuickXor::starting_at`]. Each byte of the content may come once.
+    pub fn join(&mut self, part: &QuickXor) {
+        fold(&mut self.register, &part.register());
+        self.length = self.length.wrapping_add(part.length);
+    }
+
+    /// The register, without the length.
+    pub const fn register(&self) -> [u8; HASH_BYTES] {
+        self.register
+    }
+
+    /// How many bytes have been taken.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The hash of what has been taken, as Graph writes it. It is that of the content once every byte came.
+    pub fn base64(&self) -> String {
+        let mut register = self.register;
+        xor_length(&mut register, self.length);
+        STANDARD.encode(register)
     }
 }
 
@@ -98,6 +163,12 @@ impl Default for QuickXor {
 fn fold(target: &mut [u8], bytes: &[u8]) {
     for (target, byte) in target.iter_mut().zip(bytes) {
         *target ^= byte;
+    }
+}
+
+fn xor_length(register: &mut [u8; HASH_BYTES], length: u64) {
+    for (index, byte) in length.to_le_bytes().into_iter().enumerate() {
+        xor_at(register, LENGTH_OFFSET + index, byte);
     }
 }
 
@@ -168,6 +239,34 @@ mod tests {
             }
             hash.update(rest);
             prop_assert_eq!(hash.finish(), plain(&content));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_in_any_order_with_breaks_between_make_the_hash_of_the_whole(
+            content in prop::collection::vec(any::<u8>(), 0..3000),
+            mut cuts in prop::collection::vec(0_usize..3000, 0..8),
+            order in any::<u64>(),
+        ) {
+            cuts.extend([0, content.len()]);
+            cuts.retain(|cut| *cut <= content.len());
+            cuts.sort_unstable();
+            let mut parts: Vec<_> = cuts.windows(2).map(|pair| (pair[0], pair[1])).collect();
+            let count = parts.len().max(1);
+            parts.rotate_left(usize::try_from(order % 100).unwrap() % count);
+            if order % 2 == 0 {
+                parts.reverse();
+            }
+            let mut joined = JoinedQuickXor::default();
+            for (from, to) in parts {
+                let mut part = QuickXor::starting_at(u64::try_from(from).unwrap());
+                part.update(&content[from..to]);
+                joined = JoinedQuickXor::resume(joined.register(), joined.length());
+                joined.join(&part);
+            }
+            prop_assert_eq!(joined.base64(), STANDARD.encode(plain(&content)));
+            prop_assert_eq!(joined.length(), u64::try_from(content.len()).unwrap());
         }
     }
 }

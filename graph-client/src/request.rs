@@ -25,6 +25,9 @@ use crate::token::{AccessToken, TokenSource};
 /// Largest JSON answer that is read. A delta page of 1,000 items has about two million bytes.
 pub const MAX_JSON_BYTES: usize = 32 * 1024 * 1024;
 
+/// Tokens that one call gets in place of refused ones.
+const MAX_REPLACEMENTS: u32 = 2;
+
 /// Correlates our logs with those of the service.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -91,7 +94,7 @@ impl Sender {
     ) -> Result<T, GraphError> {
         let mut tries = Tries::start(operation, &self.retries, &self.fence, self.randomness.as_ref());
         let mut replacement: Option<Arc<AccessToken>> = None;
-        let mut replaced = false;
+        let mut replaced = 0;
         loop {
             tries.pass_fence().await?;
             let token = match replacement.take() {
@@ -100,9 +103,10 @@ impl Sender {
             };
             match self.json_once(operation, url, &token).await {
                 Ok(document) => return Ok(document),
-                // Once: a fresh token that is refused as well will not get better.
-                Err(Failure::TokenRefused { claims, .. }) if !replaced => {
-                    replaced = true;
+                // The first replacement may be one that another call got, and that is refused by now as well. A fresh token that is
+                // refused will not get better.
+                Err(Failure::TokenRefused { claims, .. }) if replaced < MAX_REPLACEMENTS => {
+                    replaced += 1;
                     replacement = Some(tokens.rejected(&token, claims).await?);
                 }
                 Err(Failure::TokenRefused { error, .. } | Failure::Other(error)) => {

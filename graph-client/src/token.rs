@@ -48,7 +48,7 @@ pub trait TokenSource: Send + Sync {
     /// A token that Graph is expected to accept. Called once per request sent, so the implementor caches.
     async fn token(&self) -> Result<Arc<AccessToken>, TokenError>;
 
-    /// Graph answered 401 to `token`. Gives another one; called at most once per call of the client. `claims` is the decoded
+    /// Graph answered 401 to `token`. Gives another one; called at most twice per call of the client. `claims` is the decoded
     /// claims challenge (JSON) of Continuous Access Evaluation, if the answer carried one: the new token must satisfy it.
     async fn rejected(
         &self,

@@ -34,14 +34,22 @@ async fn a_claims_challenge_reaches_the_source_decoded() {
 }
 
 #[tokio::test]
-async fn a_fresh_token_that_is_refused_too_needs_a_person() {
+async fn a_replacement_that_another_call_got_may_be_refused_as_well() {
+    let refused = || json(401, r#"{"error":{"code":"InvalidAuthenticationToken"}}"#);
+    let server = Server::start([refused(), refused(), json(200, r#"{"id":"1"}"#)]).await;
+    server.client().item(&Tokens::default(), &DrivePath::Me, "1").await.unwrap();
+    assert_eq!(server.requests()[2].header("authorization"), Some("Bearer token-2"));
+}
+
+#[tokio::test]
+async fn fresh_tokens_that_are_refused_too_need_a_person() {
     let server = Server::start((0..9).map(|_| reply(401, &[], ""))).await;
     let (client, tokens) = (server.client(), Tokens::default());
     let error = client.item(&tokens, &DrivePath::Me, "1").await.unwrap_err();
     assert!(error.needs_person());
     assert_eq!((error.reason(), error.retry()), ("TOKEN_REFUSED", Retry::Never));
-    assert_eq!(tokens.refused.lock().unwrap().len(), 1);
-    assert_eq!(client.requests_sent(), 2);
+    assert_eq!(tokens.refused.lock().unwrap().len(), 2);
+    assert_eq!(client.requests_sent(), 3);
 }
 
 #[tokio::test]
