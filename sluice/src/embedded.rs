@@ -7,7 +7,7 @@ use service_kit::{
     exit::Exit,
     lifecycle::{Drain, Lifecycle},
 };
-use sync_service::worker::{self, Endpoint, GraphConfig, Worker, WorkerConfig};
+use sync_service::worker::{self, DEFAULT_LINKS, Endpoint, GraphConfig, Worker, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -73,6 +73,7 @@ impl Parts {
                 graph: GraphConfig::new(self.graph.clone()),
                 name: format!("embedded-{}-{number}", std::process::id()),
                 transfers: self.transfers,
+                links: DEFAULT_LINKS,
             };
             let worker =
                 Worker::new(config, Arc::clone(&clock), workers.shutdown_token()).map_err(|error| {

@@ -5,6 +5,8 @@ mod intent;
 mod local_folder;
 mod marker;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use error::DestinationError;
@@ -30,6 +32,13 @@ pub trait Destination: Send + Sync {
     /// Starts a file beside its place. Nothing is visible at the place until it is finished.
     async fn begin_file(&self) -> Result<Box<dyn NewFile>, DestinationError>;
 
+    /// Opens a file that is written in parts, beside its place, with the note that was left with it: none for a new one. The key is
+    /// letters and digits; one worker at a time uses it.
+    async fn open_parts(&self, key: &str) -> Result<(Box<dyn PartFile>, Option<Vec<u8>>), DestinationError>;
+
+    /// Removes files written in parts that nobody will go on with: all but those of these keys.
+    async fn keep_parts(&self, keys: HashSet<String>) -> Result<(), DestinationError>;
+
     /// Sets the modification time of a file.
     async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError>;
 
@@ -52,6 +61,22 @@ pub trait Destination: Send + Sync {
 
     /// The announced changes that were made, as far as looking tells; they are durable by then.
     async fn made(&self) -> Result<Vec<Intent>, DestinationError>;
+}
+
+/// A file that is written in parts, in any order, by one worker after another. Dropped before it is complete, it stays for the next.
+#[async_trait]
+pub trait PartFile: Send + Sync {
+    /// Writes bytes at an offset. Those of one call and another may be under way at once.
+    async fn write_at(&self, offset: u64, bytes: Bytes) -> Result<(), DestinationError>;
+
+    /// Makes what was written durable, and then leaves a note of it for whoever goes on. It replaces the note before.
+    async fn note(&self, note: Vec<u8>) -> Result<(), DestinationError>;
+
+    /// Every byte is written: from here on it is a new file like others.
+    async fn complete(self: Box<Self>) -> Result<Box<dyn NewFile>, DestinationError>;
+
+    /// Removes the file and its note.
+    async fn discard(self: Box<Self>) -> Result<(), DestinationError>;
 }
 
 /// A file that is being written. Dropped before it is finished, it leaves nothing behind.

@@ -11,6 +11,7 @@ mod execute;
 mod heartbeat;
 mod ingest;
 mod links;
+mod ranges;
 mod recover;
 mod run;
 mod service;
@@ -50,6 +51,8 @@ pub struct WorkerConfig {
     pub name: String,
     /// Files transferred at once.
     pub transfers: usize,
+    /// Download links kept in memory before the listing waits for their transfers; [`DEFAULT_LINKS`].
+    pub links: usize,
 }
 
 /// Longest time to connect to a service.
@@ -76,6 +79,9 @@ pub fn endpoint(address: &str) -> Result<Endpoint, AddressError> {
 /// Default of [`WorkerConfig::transfers`].
 pub const DEFAULT_TRANSFERS: usize = 16;
 
+/// Default of [`WorkerConfig::links`].
+pub const DEFAULT_LINKS: usize = links::MAX_LINKS;
+
 /// A worker; one run at a time.
 pub struct Worker {
     service: SyncService,
@@ -83,6 +89,7 @@ pub struct Worker {
     graph: Arc<GraphClient>,
     name: String,
     transfers: usize,
+    links: usize,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 }
@@ -103,6 +110,7 @@ impl Worker {
             graph: Arc::new(GraphClient::new(&config.graph)?),
             name: config.name,
             transfers: config.transfers.max(1),
+            links: config.links.max(1),
             clock,
             stop,
         })

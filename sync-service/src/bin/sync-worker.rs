@@ -12,7 +12,10 @@ use service_kit::{
 };
 use sync_service::{
     domain::names::SourceName,
-    worker::{self, DEFAULT_TRANSFERS, Endpoint, GraphConfig, RunEnd, Worker, WorkerConfig, WorkerError},
+    worker::{
+        self, DEFAULT_LINKS, DEFAULT_TRANSFERS, Endpoint, GraphConfig, RunEnd, Worker, WorkerConfig,
+        WorkerError,
+    },
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -86,6 +89,7 @@ async fn work(cli: Cli) -> Result<Exit, Failure> {
         graph: GraphConfig::new(options.graph),
         name: options.name.unwrap_or_else(default_name),
         transfers: usize::from(options.transfers),
+        links: DEFAULT_LINKS,
     };
     let worker = Worker::new(config, Arc::new(SystemClock), stop.clone())
         .map_err(|error| Failure::new(Exit::Configuration, error))?;

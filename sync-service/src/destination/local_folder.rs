@@ -6,6 +6,7 @@
 mod journal;
 mod new_file;
 mod open;
+mod part_file;
 
 use std::{
     collections::HashSet,
@@ -24,7 +25,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use service_kit::clock::Timestamp;
 use tokio::task::spawn_blocking;
 
-use super::{Change, Destination, DestinationError, Intent, Marker, NewFile};
+use super::{Change, Destination, DestinationError, Intent, Marker, NewFile, PartFile};
 
 /// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): files that are being written.
 const TEMPORARY_FOLDER: &str = "tmp";
@@ -188,6 +189,14 @@ impl Destination for LocalFolder {
 
     async fn begin_file(&self) -> Result<Box<dyn NewFile>, DestinationError> {
         new_file::begin(self).await
+    }
+
+    async fn open_parts(&self, key: &str) -> Result<(Box<dyn PartFile>, Option<Vec<u8>>), DestinationError> {
+        part_file::open(self, key).await
+    }
+
+    async fn keep_parts(&self, keys: HashSet<String>) -> Result<(), DestinationError> {
+        self.run("clear the parts of", &[], move |inner, _| part_file::keep_only(&inner.root, &keys)).await
     }
 
     async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError> {

@@ -30,6 +30,18 @@ use crate::{
     },
 };
 
+/// How much of the work a call may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What no page to come can make wrong: new folders, and contents that take nobody's place.
+    WhileListing,
+    /// Everything; the listing is complete.
+    Everything,
+}
+
+/// The steps that [`Extent::WhileListing`] allows.
+const EARLY_STEPS: [Step; 2] = [Step::MakeFolders, Step::Contents];
+
 /// The steps in the order they are tried.
 const STEPS: [Step; 8] = [
     Step::MoveFolders,
@@ -46,6 +58,7 @@ struct Listing {
     ctx: Ctx,
     name: RunName,
     epoch: i64,
+    extent: Extent,
     steps: VecDeque<Step>,
     after: String,
     given_any: bool,
@@ -62,12 +75,18 @@ pub fn list_actions(
     ctx: Ctx,
     name: RunName,
     epoch: i64,
+    extent: Extent,
 ) -> impl Stream<Item = Result<Vec<Action>, OpError>> + Send {
+    let steps: &[Step] = match extent {
+        Extent::WhileListing => &EARLY_STEPS,
+        Extent::Everything => &STEPS,
+    };
     let listing = Listing {
         ctx,
         name,
         epoch,
-        steps: STEPS.into(),
+        extent,
+        steps: steps.iter().copied().collect(),
         after: String::new(),
         given_any: false,
         paths: Paths::default(),
@@ -103,7 +122,7 @@ impl Listing {
     async fn ready(&mut self, step: Step) -> Result<Vec<Ready>, OpError> {
         let txn = self.ctx.store.begin().await?;
         let (source, mut run) = leased(txn.conn(), &self.name, self.epoch).await?;
-        if !run.listing_complete {
+        if !run.listing_complete && self.extent == Extent::Everything {
             return Err(OpError::ListingIncomplete(self.name.clone()));
         }
         if self.after.is_empty() && !self.may_start(txn.conn(), step, &source, &mut run).await? {
@@ -153,6 +172,10 @@ impl Listing {
     fn actions(&mut self, step: Step, ready: &[Ready]) -> Vec<Action> {
         let mut actions = Vec::with_capacity(ready.len());
         for Ready { row, other } in ready {
+            if self.extent == Extent::WhileListing && other.is_some() {
+                // Whose place it would take may yet turn out to be there still.
+                continue;
+            }
             let action = match step {
                 Step::DisplaceMoved | Step::DisplaceDeleted => self.displace(&row.item, other.as_deref()),
                 Step::MoveFolders

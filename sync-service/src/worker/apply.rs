@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _};
-use graph_client::{DrivePath, GraphClient, TokenSource};
 use proto::sync::v1 as pb;
 use tokio::{
     task::JoinSet,
@@ -18,12 +17,9 @@ use tokio::{
 use super::{
     WorkerError,
     execute::{Executor, is_transfer},
-    heartbeat::Spent,
-    links::Links,
     recover::intent,
     run::Stop,
     service::{SyncService, passes},
-    transfer::Transfers,
 };
 use crate::destination::{Destination, Intent};
 
@@ -36,29 +32,23 @@ const MAX_REPORT_DELAY: Duration = Duration::from_millis(500);
 /// How often a broken stream of actions is listed anew in a row.
 const MAX_BROKEN_STREAMS: u32 = 5;
 
-/// What the apply phase of a run needs.
+/// Makes the destination equal to what the index says.
 pub(super) struct Applier {
     pub(super) service: SyncService,
-    pub(super) graph: Arc<GraphClient>,
-    pub(super) tokens: Arc<dyn TokenSource>,
-    pub(super) drive: DrivePath,
+    pub(super) executor: Arc<Executor>,
     pub(super) destination: Arc<dyn Destination>,
-    pub(super) links: Links,
     pub(super) run: String,
     pub(super) epoch: i64,
     pub(super) transfers: usize,
-    pub(super) spent: Spent,
     pub(super) stop: Stop,
 }
 
 impl Applier {
-    /// Applies everything that can be applied.
-    pub(super) async fn apply(self) -> Result<(), WorkerError> {
-        let transfers = Transfers::new(self.graph, self.tokens, self.drive, self.links, self.spent);
-        let executor = Arc::new(Executor::new(Arc::clone(&self.destination), transfers));
+    /// Applies everything that can be applied, or what can be before the listing is complete.
+    pub(super) async fn apply(&self, while_listing: bool) -> Result<(), WorkerError> {
         let mut reporter = Reporter {
             service: &self.service,
-            destination: self.destination,
+            destination: Arc::clone(&self.destination),
             run: &self.run,
             epoch: self.epoch,
             open: HashMap::new(),
@@ -67,10 +57,14 @@ impl Applier {
         };
         let mut broken = 0;
         loop {
-            let request = pb::ListActionsRequest { run: self.run.clone(), epoch: self.epoch };
+            let request = pb::ListActionsRequest { run: self.run.clone(), epoch: self.epoch, while_listing };
             let pages = self.service.list_actions(request).await?;
-            let mut wave =
-                Wave { executor: &executor, limit: self.transfers, stop: &self.stop, tasks: JoinSet::new() };
+            let mut wave = Wave {
+                executor: &self.executor,
+                limit: self.transfers,
+                stop: &self.stop,
+                tasks: JoinSet::new(),
+            };
             let result = wave.run(pages, &mut reporter).await;
             // Also when the wave failed: what is done and durable need not be done again.
             let flushed = reporter.flush().await;

@@ -34,6 +34,11 @@ impl Executor {
         Self { destination, transfers, passing_failures: AtomicU32::new(0) }
     }
 
+    /// Removes what an earlier worker fetched of files that need no transfer any more.
+    pub(super) async fn clear_parts(&self) -> Result<(), DestinationError> {
+        self.transfers.clear_parts(self.destination.as_ref()).await
+    }
+
     /// Does one action. What concerns the item alone is its outcome; what concerns everything is an error.
     pub(super) async fn execute(&self, action: pb::Action) -> Result<pb::Outcome, WorkerError> {
         let result = match self.perform(&action).await {

@@ -11,7 +11,7 @@ use graph_client::{
 use proto::sync::v1 as pb;
 use service_kit::clock::Timestamp;
 
-use super::{WorkerError, links::Links, run::Stop, service::SyncService};
+use super::{WorkerError, apply::Applier, links::Links, run::Stop, service::SyncService};
 
 /// How often a run starts a fresh listing because the provider refused its cursor.
 const MAX_RESYNCS: u32 = 2;
@@ -19,24 +19,33 @@ const MAX_RESYNCS: u32 = 2;
 /// Most pages that one run reads; beyond that the feed is taken for endless.
 const MAX_PAGES: usize = 1_000_000;
 
-/// Reads pages until the listing is complete. Links of files are noted for the transfers.
-pub(super) async fn ingest(
-    service: &SyncService,
-    graph: &GraphClient,
-    tokens: &dyn TokenSource,
-    drive: &DrivePath,
-    lease: &pb::Lease,
-    stop: &Stop,
-) -> Result<Links, WorkerError> {
-    let mut links = Links::default();
+/// What reading the feed needs.
+pub(super) struct Listing<'a> {
+    pub(super) service: &'a SyncService,
+    pub(super) graph: &'a GraphClient,
+    pub(super) tokens: &'a dyn TokenSource,
+    pub(super) drive: &'a DrivePath,
+    pub(super) links: &'a Links,
+    pub(super) applier: &'a Applier,
+    pub(super) stop: &'a Stop,
+}
+
+/// Reads pages until the listing is complete. Links of files are noted for the transfers; when there are many, what can be done
+/// before the listing is complete is done, so that every link is used while it lives and none need be asked for again.
+pub(super) async fn ingest(listing: &Listing<'_>, lease: &pb::Lease) -> Result<(), WorkerError> {
+    let Listing { service, graph, tokens, drive, links, applier, stop } = *listing;
     let mut cursor = lease.cursor.clone();
     let mut resyncs = 0;
     let mut circle = CircleGuard::default();
     loop {
         stop.check()?;
         circle.enter(&cursor)?;
-        let result = match read(graph, tokens, drive, &cursor).await {
-            Ok(page) => pb::commit_page_request::Result::Page(page_message(page, &mut links)),
+        let page = tokio::select! {
+            page = read(graph, tokens, drive, &cursor) => page,
+            told = stop.told() => return Err(told),
+        };
+        let result = match page {
+            Ok(page) => pb::commit_page_request::Result::Page(page_message(page, links)),
             Err(error) if error.is_resync() || matches!(error, GraphError::ForeignLink) => {
                 resyncs += 1;
                 if resyncs > MAX_RESYNCS {
@@ -56,7 +65,11 @@ pub(super) async fn ingest(
         };
         let position = service.commit_page(request).await?;
         if position.listing_complete {
-            return Ok(links);
+            return Ok(());
+        }
+        if links.is_full() {
+            applier.apply(true).await?;
+            links.clear();
         }
         cursor = position.cursor;
     }
@@ -91,7 +104,7 @@ impl CircleGuard {
     }
 }
 
-fn page_message(page: DeltaPage, links: &mut Links) -> pb::DeltaPage {
+fn page_message(page: DeltaPage, links: &Links) -> pb::DeltaPage {
     for item in &page.items {
         links.note(&item.id, item.download_link.as_ref().filter(|_| !item.deleted));
     }

@@ -1,6 +1,9 @@
 //! One run: list, apply, finish; with a heartbeat beside it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use graph_client::DrivePath;
 use proto::sync::v1 as pb;
@@ -13,9 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RunEnd, Worker, WorkerError,
     apply::Applier,
+    execute::Executor,
     heartbeat::{self, Spent},
-    ingest::ingest,
+    ingest::{Listing, ingest},
+    links::Links,
     recover,
+    transfer::Transfers,
 };
 use crate::{
     destination::{Destination, LocalFolder, Marker},
@@ -78,25 +84,36 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
 
     recover::report_made(&worker.service, destination.as_ref(), lease).await?;
-    let listing = ingest(&worker.service, &worker.graph, tokens.as_ref(), &drive, lease, stop);
-    let links = tokio::select! {
-        links = listing => links?,
-        told = stop.told() => return Err(told),
+    let links = Arc::new(Links::new(worker.links));
+    let transfers = Transfers {
+        graph: Arc::clone(&worker.graph),
+        tokens: Arc::clone(&tokens),
+        drive: drive.clone(),
+        links: Arc::clone(&links),
+        spent: spent.clone(),
+        unfinished: Mutex::default(),
     };
     let applier = Applier {
         service: worker.service.clone(),
-        graph: Arc::clone(&worker.graph),
-        tokens,
-        drive,
+        executor: Arc::new(Executor::new(Arc::clone(&destination), transfers)),
         destination,
-        links,
         run: lease.run.clone(),
         epoch: lease.epoch,
         transfers: worker.transfers,
-        spent: spent.clone(),
         stop: stop.clone(),
     };
-    applier.apply().await
+    let listing = Listing {
+        service: &worker.service,
+        graph: &worker.graph,
+        tokens: tokens.as_ref(),
+        drive: &drive,
+        links: &links,
+        applier: &applier,
+        stop,
+    };
+    ingest(&listing, lease).await?;
+    applier.apply(false).await?;
+    Ok(applier.executor.clear_parts().await?)
 }
 
 async fn open_destination(

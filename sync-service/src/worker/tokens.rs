@@ -40,7 +40,7 @@ impl TokenService {
 
     /// The tokens of a connection.
     pub(super) fn connection(&self, connection: String, clock: Arc<dyn Clock>) -> ConnectionTokens {
-        ConnectionTokens { client: self.client.clone(), connection, clock, held: Mutex::new(None) }
+        ConnectionTokens { client: self.client.clone(), connection, clock, held: Mutex::default() }
     }
 }
 
@@ -49,7 +49,15 @@ pub(super) struct ConnectionTokens {
     client: TokenServiceClient<Channel>,
     connection: String,
     clock: Arc<dyn Clock>,
-    held: Mutex<Option<Arc<AccessToken>>>,
+    held: Mutex<Held>,
+}
+
+/// What the calls of a run share.
+#[derive(Default)]
+struct Held {
+    token: Option<Arc<AccessToken>>,
+    /// The claims challenge that the token was made for.
+    claims: Option<String>,
 }
 
 impl ConnectionTokens {
@@ -92,11 +100,11 @@ impl TokenSource for ConnectionTokens {
     async fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
         let mut held = self.held.lock().await;
         let soon = self.clock.now().saturating_add(MIN_TTL).as_millis();
-        if let Some(token) = held.as_ref().filter(|token| token.expires_unix_ms() > soon) {
+        if let Some(token) = held.token.as_ref().filter(|token| token.expires_unix_ms() > soon) {
             return Ok(Arc::clone(token));
         }
         let token = self.fetch(self.request()).await?;
-        *held = Some(Arc::clone(&token));
+        *held = Held { token: Some(Arc::clone(&token)), claims: None };
         Ok(token)
     }
 
@@ -107,19 +115,21 @@ impl TokenSource for ConnectionTokens {
     ) -> Result<Arc<AccessToken>, TokenError> {
         let mut held = self.held.lock().await;
         let rejected = token.sha256();
-        // Another call may have got a new one meanwhile.
-        if let Some(newer) = held.as_ref().filter(|held| held.sha256() != rejected)
-            && claims.is_none()
+        // Another call may have got a new one meanwhile, for the same challenge if there is one.
+        if let Some(newer) = held.token.as_ref().filter(|held| held.sha256() != rejected)
+            && (claims.is_none() || claims == held.claims)
         {
             return Ok(Arc::clone(newer));
         }
+        // Whatever happens now, no other call is to be given the one that was refused.
+        held.token = held.token.take().filter(|held| held.sha256() != rejected);
         let request = pb::GetAccessTokenRequest {
-            claims: claims.unwrap_or_default(),
+            claims: claims.clone().unwrap_or_default(),
             rejected_token_sha256: rejected.to_vec(),
             ..self.request()
         };
         let token = self.fetch(request).await?;
-        *held = Some(Arc::clone(&token));
+        *held = Held { token: Some(Arc::clone(&token)), claims };
         Ok(token)
     }
 }

@@ -1,6 +1,9 @@
 //! Transfers one file: streamed, counted and hashed on the way, and put in place only when it is what the drive has.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use graph_client::{
     ByteSpan, DownloadLink, DrivePath, GraphClient, GraphError, Retry, TokenSource, quick_xor::QuickXor,
@@ -8,7 +11,11 @@ use graph_client::{
 use proto::sync::v1 as pb;
 use service_kit::clock::Timestamp;
 
-use super::{heartbeat::Spent, links::Links};
+use super::{
+    heartbeat::Spent,
+    links::Links,
+    ranges::{self, InRanges},
+};
 use crate::destination::{Destination, DestinationError, NewFile};
 
 /// How often one file is fetched in one run before it counts as failed.
@@ -53,20 +60,22 @@ impl TransferError {
 
 /// Transfers files of one drive.
 pub(super) struct Transfers {
-    graph: Arc<GraphClient>,
-    tokens: Arc<dyn TokenSource>,
-    drive: DrivePath,
-    links: Mutex<Links>,
-    spent: Spent,
+    pub(super) graph: Arc<GraphClient>,
+    pub(super) tokens: Arc<dyn TokenSource>,
+    pub(super) drive: DrivePath,
+    pub(super) links: Arc<Links>,
+    pub(super) spent: Spent,
+    /// Keys of files that are fetched in ranges and not in place yet. One for each big file that fails in this run.
+    pub(super) unfinished: Mutex<HashSet<String>>,
 }
 
 /// A file as fetched, not yet in place.
-struct Fetched {
-    file: Box<dyn NewFile>,
-    size: i64,
-    hash: String,
+pub(super) struct Fetched {
+    pub(super) file: Box<dyn NewFile>,
+    pub(super) size: i64,
+    pub(super) hash: String,
     /// Whether the answer said how long it is, and was.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 /// Extensions of files whose listed size and hash are not those of what the provider sends: it promotes properties and labels into
@@ -82,30 +91,21 @@ pub(super) fn is_rewritten(path: &[String]) -> bool {
     extension.is_some_and(|extension| REWRITTEN.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
+/// With a listed hash, that decides; without one, the length does.
 fn as_listed(fetched: &Fetched, expected: &pb::PutContent) -> bool {
     if expected.quick_xor_hash.is_empty() {
-        fetched.whole || fetched.size == expected.size
+        fetched.size == expected.size
     } else {
         fetched.hash == expected.quick_xor_hash
     }
 }
 
 impl Transfers {
-    pub(super) fn new(
-        graph: Arc<GraphClient>,
-        tokens: Arc<dyn TokenSource>,
-        drive: DrivePath,
-        links: Links,
-        spent: Spent,
-    ) -> Self {
-        Self { graph, tokens, drive, links: Mutex::new(links), spent }
-    }
-
     /// Fetches an item and puts it at `path`.
     ///
-    /// With a listed hash, that decides; without one, a body that came whole does. Content that does not match is fetched again.
-    /// For the kinds of files that the provider rewrites on the way, the same bytes twice in a row, of an item that did not
-    /// change meanwhile, are what the drive has.
+    /// Content that is not as listed is fetched once more: the same bytes again will not get better. Without a listed hash, and for the
+    /// kinds of files that the provider rewrites on the way, the same bytes twice in a row, of an item that did not change meanwhile,
+    /// are what the drive has.
     pub(super) async fn put(
         &self,
         destination: &dyn Destination,
@@ -114,38 +114,79 @@ impl Transfers {
         expected: &pb::PutContent,
     ) -> Result<Transferred, TransferError> {
         let modified = expected.modified_time.as_ref().and_then(Timestamp::from_proto);
-        let mut link = self.links.lock().unwrap_or_else(PoisonError::into_inner).take(item_id);
+        let mut link = self.links.take(item_id);
         let mut mismatch: Option<String> = None;
         let mut failure = TransferError::Corrupt;
         for _ in 0..MAX_TRIES {
-            let fresh = match link.take() {
-                Some(noted) => noted,
-                None => self.fresh_link(item_id, expected).await?,
+            let (fresh, noted) = match link.take() {
+                Some(noted) => (noted, true),
+                None => (self.fresh_link(item_id, expected).await?, false),
             };
-            let fetched = match self.fetch(destination, &fresh).await {
-                Ok(fetched) => fetched,
+            let fetched = match self.fetch(destination, item_id, expected, &fresh).await {
+                Ok(Some(fetched)) => fetched,
+                Ok(None) => continue,
                 Err(TransferError::Graph(error))
-                    if error.is_link_expired() || error.retry() != Retry::Never =>
+                    if error.is_link_expired()
+                        || error.retry() != Retry::Never
+                        || noted && error.may_be_the_link() =>
                 {
                     failure = error.into();
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            let same_again = mismatch.as_ref() == Some(&fetched.hash) && is_rewritten(path);
-            if as_listed(&fetched, expected) || same_again {
+            let same_again = mismatch.as_ref() == Some(&fetched.hash);
+            let believable = expected.quick_xor_hash.is_empty() && fetched.whole || is_rewritten(path);
+            if as_listed(&fetched, expected) || same_again && believable {
                 let transferred = Transferred { bytes: fetched.size, hash: fetched.hash };
                 fetched.file.finish(path, modified).await?;
+                self.forget_parts(item_id, expected);
                 return Ok(transferred);
             }
             failure = TransferError::Corrupt;
+            if same_again {
+                break;
+            }
             mismatch = Some(fetched.hash);
         }
         Err(failure)
     }
 
+    /// Removes parts at the destination that belong to no file which is still to be fetched.
+    pub(super) async fn clear_parts(&self, destination: &dyn Destination) -> Result<(), DestinationError> {
+        let unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        destination.keep_parts(unfinished).await
+    }
+
+    fn forget_parts(&self, item_id: &str, expected: &pb::PutContent) {
+        if let Some(key) = ranges::key(item_id, expected) {
+            self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
+    }
+
+    /// Fetches a content: in ranges if it is big, and in one piece otherwise. Nothing when parts of an earlier worker turned out to
+    /// be of another content: then it starts anew.
+    async fn fetch(
+        &self,
+        destination: &dyn Destination,
+        item_id: &str,
+        expected: &pb::PutContent,
+        link: &DownloadLink,
+    ) -> Result<Option<Fetched>, TransferError> {
+        let big = expected.size >= ranges::BIG_FILE_BYTES;
+        let Some(key) = ranges::key(item_id, expected).filter(|_| big) else {
+            return self.fetch_whole(destination, link).await.map(Some);
+        };
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        match self.fetch_in_ranges(destination, (item_id, &key), expected, link.clone()).await? {
+            InRanges::Whole(fetched) => Ok(Some(fetched)),
+            InRanges::Ignored => self.fetch_whole(destination, link).await.map(Some),
+            InRanges::Stale => Ok(None),
+        }
+    }
+
     /// A link for the very version that was listed.
-    async fn fresh_link(
+    pub(super) async fn fresh_link(
         &self,
         item_id: &str,
         expected: &pb::PutContent,
@@ -161,7 +202,7 @@ impl Transfers {
         item.download_link.ok_or_else(|| GraphError::LinkExpired.into())
     }
 
-    async fn fetch(
+    async fn fetch_whole(
         &self,
         destination: &dyn Destination,
         link: &DownloadLink,

@@ -51,7 +51,7 @@ fn finish(lease: &pb::Lease) -> pb::FinishRunRequest {
 }
 
 async fn actions(world: &World, lease: &pb::Lease) -> Result<Vec<pb::Action>, Status> {
-    let request = pb::ListActionsRequest { run: lease.run.clone(), epoch: lease.epoch };
+    let request = pb::ListActionsRequest { run: lease.run.clone(), epoch: lease.epoch, ..Default::default() };
     let pages: Vec<_> = world.workers().await.list_actions(request).await?.into_inner().collect().await;
     Ok(pages.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(|page| page.actions).collect())
 }

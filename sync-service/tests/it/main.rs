@@ -1,6 +1,8 @@
 //! sync-service and its worker, with real databases, real folders, real gRPC and the simulator over HTTP.
 
 #[cfg(test)]
+mod big_files;
+#[cfg(test)]
 mod brake;
 #[cfg(test)]
 mod broken_connections;

@@ -3,7 +3,7 @@
 use proto::sync::v1 as pb;
 use simulator::{Change, DriveSpec, Endpoint};
 
-use crate::world::{World, small_drive};
+use crate::world::{Setup, World, small_drive, source_name};
 
 #[tokio::test]
 async fn a_first_run_mirrors_everything_with_one_request_per_file() {
@@ -14,6 +14,18 @@ async fn a_first_run_mirrors_everything_with_one_request_per_file() {
     let counters = world.sim.counters();
     assert_eq!(counters.of(Endpoint::Download), 60);
     assert_eq!(counters.of(Endpoint::Item), 0, "links come with the pages");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_drive_of_any_size_costs_one_request_per_file() {
+    let world = World::new(&DriveSpec { files: 400, folders: 30, ..small_drive() }).await;
+    let worker = world.worker_with(Setup { links_and_page: Some((60, 50)), ..Setup::default() });
+    let end = worker.run_source(&source_name()).await.unwrap();
+    assert!(end.error.is_none(), "{end:?}");
+    world.assert_equal();
+    let counters = world.sim.counters();
+    assert_eq!((counters.of(Endpoint::Download), counters.of(Endpoint::Item)), (400, 0));
     world.end().await;
 }
 

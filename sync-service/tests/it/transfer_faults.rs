@@ -23,8 +23,9 @@ fn only_issue(run: &pb::Run) -> (&str, &str) {
     (run.issues[0].path.as_str(), run.issues[0].reason.as_str())
 }
 
+/// airbytehq/airbyte#72382, alcionai/corso#3069: links were taken at listing time, and a sync of more than an hour failed with 401.
 #[tokio::test]
-async fn links_that_expire_in_the_middle_are_fetched_again() {
+async fn airbyte_72382_a_link_that_expired_is_asked_for_again() {
     let world = World::new(&small_drive()).await;
     world.sim.switch(|switches| switches.download_link_seconds = 600);
     world
@@ -95,8 +96,9 @@ async fn content_that_does_not_match_its_hash_is_never_put_in_place() {
     world.end().await;
 }
 
+/// rclone/rclone#2036: what did not match was removed, with nothing in its place.
 #[tokio::test]
-async fn an_old_file_stays_whole_while_the_new_one_cannot_be_had() {
+async fn rclone_2036_an_old_file_stays_whole_while_the_new_one_cannot_be_had() {
     let world = one_file("a.txt").await;
     world.run_to_equality().await;
     let old = std::fs::read(world.mirror().join("a.txt")).unwrap();
@@ -108,8 +110,10 @@ async fn an_old_file_stays_whole_while_the_new_one_cannot_be_had() {
     world.end().await;
 }
 
+/// rclone/rclone#9767 and its family since #2599: an Office file that differs from its listing was fetched for ever, or its only copy
+/// removed.
 #[tokio::test]
-async fn documents_that_the_provider_rewrites_are_taken_when_the_same_bytes_come_twice() {
+async fn rclone_9767_documents_that_the_provider_rewrites_are_taken_when_the_same_bytes_come_twice() {
     let world = one_file("report.docx").await;
     world.sim.faults().add(Fault::new(FaultKind::WrongHash));
     world.run_to_equality().await;
@@ -119,8 +123,9 @@ async fn documents_that_the_provider_rewrites_are_taken_when_the_same_bytes_come
     world.end().await;
 }
 
+/// abraunegg/onedrive#2433, #2492 and #2654: without a hash, or with one that is not that of the bytes, files came again and again.
 #[tokio::test]
-async fn files_without_a_hash_are_transferred_once() {
+async fn abraunegg_2433_files_without_a_hash_are_transferred_once() {
     let world = World::new(&small_drive()).await;
     world.sim.faults().add(Fault::new(FaultKind::MissingHash));
     world.run_to_equality().await;
@@ -130,8 +135,9 @@ async fn files_without_a_hash_are_transferred_once() {
     world.end().await;
 }
 
+/// abraunegg/onedrive#2471: pictures are listed with 3.0 MB and have 0.7 MB. The answer is right, the listing is not.
 #[tokio::test]
-async fn a_wrong_listed_size_does_not_matter() {
+async fn abraunegg_2471_a_wrong_listed_size_does_not_matter() {
     let world = World::new(&small_drive()).await;
     world.sim.faults().add(Fault::new(FaultKind::WrongListedSize));
     world.run_to_equality().await;

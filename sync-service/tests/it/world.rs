@@ -26,7 +26,7 @@ use simulator::{DriveHandle, DriveSpec, EntryKind, NameStyle, Simulator};
 use sync_service::{
     domain::{local_name, names::SourceName},
     ops::LEASE_TTL,
-    worker::{RunEnd, Worker, WorkerConfig},
+    worker::{DEFAULT_LINKS, RunEnd, Worker, WorkerConfig},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) stop: CancellationToken,
     /// Another way to sync-service.
     pub(crate) sync_service: Option<SocketAddr>,
+    /// Links kept while listing, and items on a page, instead of the defaults.
+    pub(crate) links_and_page: Option<(usize, u16)>,
 }
 
 pub(crate) fn source_name() -> SourceName {
@@ -131,7 +133,10 @@ impl World {
         let mut graph = GraphConfig::new(self.sim.graph().parse().unwrap());
         graph.retries.backoff_base = Duration::from_millis(5);
         graph.retries.backoff_cap = Duration::from_millis(50);
+        let (links, page_size) = setup.links_and_page.unwrap_or((DEFAULT_LINKS, graph.page_size));
+        graph.page_size = page_size;
         let config = WorkerConfig {
+            links,
             sync_service: Self::endpoint(setup.sync_service.unwrap_or(self.sync_address)),
             token_service: Self::endpoint(self.token_address),
             graph,

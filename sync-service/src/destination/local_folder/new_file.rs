@@ -1,6 +1,7 @@
 //! A file that is being written beside its place.
 
 use std::{
+    fs::File,
     io::{self, ErrorKind},
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
@@ -28,19 +29,30 @@ pub(super) async fn begin(folder: &LocalFolder) -> Result<Box<dyn NewFile>, Dest
             Ok(file.into_std())
         })
         .await?;
-    let temporary = Temporary { inner: Arc::clone(&folder.inner), path: path.iter().collect() };
+    let temporary = Temporary { inner: Arc::clone(&folder.inner), path: path.iter().collect(), note: None };
     Ok(Box::new(LocalFile { folder: folder.clone(), file: tokio::fs::File::from_std(file), temporary }))
+}
+
+/// Goes on with a file that was written in parts; `note` goes when it goes or has its place.
+pub(super) fn resumed(folder: &LocalFolder, file: File, path: PathBuf, note: PathBuf) -> Box<dyn NewFile> {
+    let temporary = Temporary { inner: Arc::clone(&folder.inner), path, note: Some(note) };
+    Box::new(LocalFile { folder: folder.clone(), file: tokio::fs::File::from_std(file), temporary })
 }
 
 /// A file in the temporary folder, removed when dropped before it got its place.
 struct Temporary {
     inner: Arc<Inner>,
     path: PathBuf,
+    /// Says how far the file is; worth nothing without it.
+    note: Option<PathBuf>,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Already renamed is the good case; what else remains is removed when the destination is opened next.
+        if let Some(note) = &self.note {
+            drop(self.inner.root.remove_file(note));
+        }
         drop(self.inner.root.remove_file(&self.path));
     }
 }

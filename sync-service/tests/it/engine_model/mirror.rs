@@ -24,7 +24,7 @@ use sync_service::{
         commit_page::{Reading, commit_page},
         finish_run::{Finish, finish_run},
         lease_run::{Leased, lease_run},
-        list_actions::list_actions,
+        list_actions::{Extent, list_actions},
         report_outcomes::{Outcome, OutcomeResult, report_outcomes},
     },
     store::Store,
@@ -114,8 +114,8 @@ impl Mirror {
 
     async fn run(&self, leased: &Leased, reader: &mut Reader<'_>, crash: Option<Crash>) -> Result<(), Died> {
         let folder = self.open(leased).await;
-        self.list(leased, reader, crash).await?;
-        self.apply(leased, &folder, crash).await?;
+        self.list(leased, &folder, reader, crash).await?;
+        self.apply(leased, &folder, Extent::Everything, crash).await?;
         let finish = Finish {
             state: FinishState::Completed,
             reason: String::new(),
@@ -128,7 +128,13 @@ impl Mirror {
         Ok(())
     }
 
-    async fn list(&self, leased: &Leased, reader: &mut Reader<'_>, crash: Option<Crash>) -> Result<(), Died> {
+    async fn list(
+        &self,
+        leased: &Leased,
+        folder: &LocalFolder,
+        reader: &mut Reader<'_>,
+        crash: Option<Crash>,
+    ) -> Result<(), Died> {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut cursor = leased.cursor.link().to_owned();
         if std::mem::take(&mut reader.resync) {
@@ -151,6 +157,9 @@ impl Mirror {
             }
             cursor = position.cursor;
             pages_read += 1;
+            if reader.seed >> (pages_read % 64) & 1 == 1 {
+                self.apply(leased, folder, Extent::WhileListing, crash).await?;
+            }
         }
     }
 
@@ -165,11 +174,17 @@ impl Mirror {
         folder
     }
 
-    async fn apply(&self, leased: &Leased, folder: &LocalFolder, crash: Option<Crash>) -> Result<(), Died> {
+    async fn apply(
+        &self,
+        leased: &Leased,
+        folder: &LocalFolder,
+        extent: Extent,
+        crash: Option<Crash>,
+    ) -> Result<(), Died> {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut count = 0;
         loop {
-            let pages: Vec<_> = list_actions(self.ctx.clone(), run.clone(), epoch).collect().await;
+            let pages: Vec<_> = list_actions(self.ctx.clone(), run.clone(), epoch, extent).collect().await;
             let actions: Vec<Action> = pages.into_iter().flat_map(|page| page.unwrap()).collect();
             if actions.is_empty() {
                 return Ok(());
