@@ -1,6 +1,7 @@
 """What the tests with foreign clients stand on: a simulator under Microsoft's names, its control interface, and a judge.
 
-scripts/peers prepares the machine: the names lead to AUTHORITY and GRAPH, and every bundle of trusted certificates is AUTHORITY_FILE.
+scripts/peers prepares the namespaces these run in: the names lead to AUTHORITY and GRAPH, and every bundle of trusted certificates
+is AUTHORITY_FILE.
 """
 
 import base64
@@ -18,7 +19,7 @@ AUTHORITY = "127.0.0.2:443"
 GRAPH = "127.0.0.3:443"
 # Given by scripts/peers: the program, and the file that stands in for all bundles of certificates.
 PROGRAM = os.environ["M365_SIM"]
-AUTHORITY_FILE = os.environ["M365_AUTHORITY_FILE"]
+AUTHORITY_FILE = os.path.join(os.environ["M365_FOLDER"], "authority.pem")
 
 TENANT = "6f0f5d0c-51f1-4c7a-9d7e-5a0c10c0ffee"
 PUBLIC_CLIENT = "b0a7c0de-0000-4000-8000-000000000001"
