@@ -5,11 +5,14 @@ is AUTHORITY_FILE.
 """
 
 import base64
+import html.parser
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.parse
@@ -56,7 +59,12 @@ class Simulator:
     def stop(self):
         self.process.terminate()
         self.process.stdout.close()
-        return self.process.wait(ANSWER_LIMIT)
+        try:
+            self.process.wait(ANSWER_LIMIT)
+        finally:
+            # The next one needs its addresses.
+            self.process.kill()
+            self.process.wait()
 
     def ask(self, method, path, body=None):
         """One request to the control interface; the JSON it answers with."""
@@ -78,6 +86,18 @@ class Simulator:
             body["random"] = {"seed": random[0], "count": random[1]}
         return self.ask("POST", f"/drives/{urllib.parse.quote(self.drive)}/changes", body)
 
+    def fault(self, fault, **members):
+        """Something goes wrong, as `POST /control/faults` describes it; returns its number."""
+        return self.ask("POST", "/faults", {"fault": fault, **members})["id"]
+
+    def struck(self, fault):
+        """How many requests a fault has struck."""
+        return next(active["struck"] for active in self.ask("GET", "/faults")["faults"] if active["id"] == fault)
+
+    def requests(self, endpoint):
+        """How many requests of a kind there were."""
+        return self.ask("GET", "/counters")["requests"].get(endpoint, 0)
+
     def refresh_token(self, client, scope):
         """What a sign-in of the user in a browser would have given a client."""
         body = {"client_id": client, "scope": scope, "user": USER}
@@ -85,12 +105,14 @@ class Simulator:
 
 
 class PeerTest(unittest.TestCase):
-    """One simulator and one empty folder for each test. Any violation the simulator noted fails it."""
+    """One simulator and one empty folder for each test. Any violation the simulator noted fails it, unless the client is known for it."""
 
     flags = ("--files", "150", "--folders", "20", "--big-file", "30000000")
-    # How the simulator behaves, where that is not the default; and violations that the client is known for.
+    # How the simulator behaves, where that is not the default.
     switches = {}
-    known_violations = frozenset()
+    # Violations that the client is known for, by kind, each with the reason; nothing else is let pass. A test that has none of them
+    # fails as well: then the entry is out of date.
+    known_violations = {}
 
     def setUp(self):
         self.maxDiff = 4_000
@@ -101,19 +123,51 @@ class PeerTest(unittest.TestCase):
         self.addCleanup(self.sim.stop)
         if self.switches:
             self.sim.ask("PUT", "/switches", self.switches)
+        self.expected_violations = set(self.known_violations)
 
     def tearDown(self):
         violations = self.sim.ask("GET", "/violations")["violations"]
-        unknown = [violation for violation in violations if violation["kind"] not in self.known_violations]
+        unknown = [violation for violation in violations if violation["kind"] not in self.expected_violations]
         self.assertEqual(unknown, [], "what the client did wrong")
+        self.assertEqual({violation["kind"] for violation in violations}, self.expected_violations, "is no longer done wrong")
 
-    def run_program(self, *command, **environment):
+    def environment(self):
+        """What a foreign program finds: an empty home, and nothing that somebody set."""
+        return {"HOME": str(self.folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+
+    def try_program(self, *command):
+        """Runs a foreign program to its end; what came of it."""
+        return subprocess.run(
+            command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_LIMIT, check=False
+        )
+
+    def run_program(self, *command):
         """Runs a foreign program to its end, which has to be a good one; returns what it prints."""
-        home = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment}
-        done = subprocess.run(command, env=home, capture_output=True, timeout=RUN_LIMIT, check=False)
+        done = self.try_program(*command)
         said = (done.stdout + done.stderr).decode(errors="replace")
         self.assertEqual(done.returncode, 0, f"{' '.join(map(str, command))}\n{said[-6_000:]}")
         return done.stdout
+
+    def start_program(self, *command):
+        """Starts a foreign program; it ends with the test at the latest."""
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        client = subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, **output)
+        self.addCleanup(client.stdout.close)
+        self.addCleanup(client.wait, ANSWER_LIMIT)
+        self.addCleanup(client.kill)
+        return client
+
+    def wait_until(self, condition, client):
+        """Waits for something that a started program leads to."""
+        limit = time.monotonic() + ANSWER_LIMIT
+        while not condition():
+            self.assertIsNone(client.poll(), "it ended early")
+            self.assertLess(time.monotonic(), limit, "it does not do what is waited for")
+            time.sleep(0.02)
+
+    def assert_struck(self, *faults):
+        """Each fault struck: what was to be survived did happen."""
+        self.assertNotIn(0, [self.sim.struck(fault) for fault in faults])
 
     def assert_mirrored(self, folder, ignore=()):
         """The folder holds what the drive holds: the same names, and files of the same bytes."""
@@ -132,14 +186,45 @@ class _Unfollowed(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def trusting():
+    """What the tests' own requests over TLS trust."""
+    return ssl.create_default_context(cafile=AUTHORITY_FILE)
+
+
 def browse(address):
-    """Where a browser ends up that opens the address of a sign-in; the simulator signs the user in by itself."""
+    """Where a browser that opens an address of the authority is sent; the simulator signs the user in by itself."""
+    opener = urllib.request.build_opener(_Unfollowed(), urllib.request.HTTPSHandler(context=trusting()))
     try:
-        urllib.request.build_opener(_Unfollowed()).open(address, timeout=ANSWER_LIMIT).close()
+        opener.open(address, timeout=ANSWER_LIMIT).close()
     except urllib.error.HTTPError as answer:
         with answer:
             return answer.headers["Location"]
     raise AssertionError("the sign-in page did not send the browser back")
+
+
+class _Form(html.parser.HTMLParser):
+    """The form of a page: where it goes, and its hidden fields."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.action, self.fields = None, {}
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "form":
+            self.action = attributes["action"]
+        if tag == "input" and "name" in attributes:
+            self.fields[attributes["name"]] = attributes.get("value", "")
+
+
+def sign_in_by_browser(address):
+    """Opens an address as a browser does: follows redirections, and sends the form by which a sign-in goes back to a program."""
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusting()))
+    with opener.open(address, timeout=ANSWER_LIMIT) as answer:
+        form = _Form(answer.read().decode(errors="replace"))
+    if form.action and form.action.startswith("http"):
+        opener.open(form.action, urllib.parse.urlencode(form.fields).encode(), timeout=ANSWER_LIMIT).close()
 
 
 def is_copy(path, entry):

@@ -1,8 +1,4 @@
-"""The OneDrive client for Linux (abraunegg): signs in, mirrors a drive, follows its changes, uploads."""
-
-import os
-import subprocess
-import time
+"""The OneDrive client for Linux (abraunegg): signs in, mirrors a drive, follows its changes, uploads, begins again."""
 
 import m365
 
@@ -10,10 +6,10 @@ SCOPES = "Files.ReadWrite Files.ReadWrite.All Sites.ReadWrite.All offline_access
 
 
 class Onedrive(m365.PeerTest):
-    # This client refuses names that Windows would refuse, so the drive holds plain ones.
+    # This client refuses names that Windows would refuse, so the drive holds plain ones; `add_odd_names` adds odd ones.
     flags = ("--files", "150", "--folders", "20", "--plain-names", "--big-file", "30000000")
 
-    # Version 2.4 discards what is below the first level without the paths, and deletions without the facets.
+    # Version 2.4 discards what is below the first level without the paths, and ignores deletions without the facets.
     switches = {"delta": {"parent_paths": "told", "tombstone_facets": "told"}}
 
     def setUp(self):
@@ -24,13 +20,38 @@ class Onedrive(m365.PeerTest):
         self.settings.mkdir()
         lines = [f'sync_dir = "{self.local}"', f'application_id = "{m365.PUBLIC_CLIENT}"']
         (self.settings / "config").write_text("\n".join(lines) + "\n")
-
-    def follow(self):
-        self.run_program("onedrive", "--confdir", self.settings, "--synchronize", "--download-only", "--verbose")
-
-    def test_mirror_and_follow(self):
         # What the client keeps after a sign-in in a browser.
         (self.settings / "refresh_token").write_text(self.sim.refresh_token(m365.PUBLIC_CLIENT, SCOPES))
+
+    def command(self, *flags):
+        return ("onedrive", "--confdir", self.settings, "--synchronize", "--verbose", *flags)
+
+    def follow(self):
+        self.run_program(*self.command("--download-only"))
+
+    def sync(self):
+        self.run_program(*self.command())
+
+    def add_odd_names(self):
+        self.sim.change(
+            {"op": "mkdir", "parent": "/", "name": "Odd # 100% é 📁"},
+            *(
+                {"op": "create_file", "parent": "/Odd # 100% é 📁", "name": name, "size": 2_000}
+                for name in (
+                    "🎉 party 🦀.txt",
+                    "re\u0301sume\u0301 decomposed.pdf",
+                    "r\u00e9sum\u00e9 composed.pdf",
+                    "issue #7 100% done.md",
+                    "literal%20space.txt",
+                    "日本語のファイル.txt",
+                    "it's (a copy) & more; +=,.txt",
+                    "two  spaces.csv",
+                )
+            ),
+        )
+
+    def test_mirror_and_follow(self):
+        self.add_odd_names()
         self.follow()
         self.assert_mirrored(self.local)
         for turn in range(3):
@@ -38,47 +59,56 @@ class Onedrive(m365.PeerTest):
             self.follow()
             self.assert_mirrored(self.local)
 
+    def test_a_cursor_that_is_no_longer_honoured(self):
+        self.follow()
+        self.sim.ask("POST", f"/drives/{self.sim.drive}/expire-delta-links")
+        # It begins again, and then does not find out what was deleted meanwhile.
+        edited = next(name for name, entry in self.sim.entries().items() if entry["kind"] == "file")
+        self.sim.change(
+            {"op": "edit", "item": f"/{edited}", "size": 4_321},
+            {"op": "create_file", "parent": "/", "name": "new.txt", "size": 5_000},
+        )
+        self.follow()
+        self.assert_mirrored(self.local)
+        self.assertGreater(self.sim.ask("GET", "/counters")["statuses"].get("410", 0), 0)
+
+    def test_requests_that_are_throttled(self):
+        faults = [
+            self.sim.fault("status", status=429, on="delta", times=1, retry_after={"seconds": 1}),
+            self.sim.fault("status", status=429, on="content", skip=5, times=1, retry_after={"seconds": 1}),
+        ]
+        self.follow()
+        # What it gave up it does the next time.
+        self.follow()
+        self.assert_mirrored(self.local)
+        self.assert_struck(*faults)
+
     def test_upload(self):
-        (self.settings / "refresh_token").write_text(self.sim.refresh_token(m365.PUBLIC_CLIENT, SCOPES))
         self.sync()
-        (self.local / "new folder").mkdir()
-        (self.local / "new folder" / "small.txt").write_bytes(b"small" * 100)
+        (self.local / "new folder é").mkdir()
+        (self.local / "new folder é" / "small # 100%.txt").write_bytes(b"small" * 100)
         # More than 4 MB go through an upload session.
         (self.local / "large.bin").write_bytes(bytes(range(251)) * 60_000)
         self.sync()
         self.assert_mirrored(self.local)
-
-    def sync(self):
-        self.run_program("onedrive", "--confdir", self.settings, "--synchronize", "--verbose")
-
-    def test_sign_in_in_a_browser(self):
-        self.sim.ask("PUT", "/switches", {**self.switches, "sign_in": {"auto": "approve"}})
-        asked, answered = self.folder / "address", self.folder / "answer"
-        files = f"{asked}:{answered}"
-        command = ["onedrive", "--confdir", self.settings, "--synchronize", "--download-only", "--auth-files", files]
-        home = {**os.environ, "HOME": str(self.folder)}
-        client = subprocess.Popen(
-            command, env=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        try:
-            self.wait_for(lambda: asked.exists() and asked.read_text().startswith("https://"), client)
-            # It reads the answer as soon as there is a file, so the file comes with its content.
-            whole = self.folder / "answer.new"
-            whole.write_text(m365.browse(asked.read_text().strip()))
-            whole.rename(answered)
-            said, _ = client.communicate(timeout=m365.RUN_LIMIT)
-        finally:
-            client.kill()
-            client.communicate()
-        self.assertEqual(client.returncode, 0, said.decode(errors="replace")[-6_000:])
+        (self.local / "new folder é" / "small # 100%.txt").write_bytes(b"changed")
+        (self.local / "large.bin").unlink()
+        self.sync()
         self.assert_mirrored(self.local)
 
-    def wait_for(self, condition, client):
-        limit = time.monotonic() + m365.ANSWER_LIMIT
-        while not condition():
-            self.assertIsNone(client.poll(), "it ended early")
-            self.assertLess(time.monotonic(), limit, "it does not ask for a sign-in")
-            time.sleep(0.02)
+    def test_sign_in_in_a_browser(self):
+        (self.settings / "refresh_token").unlink()
+        self.sim.ask("PUT", "/switches", {**self.switches, "sign_in": {"auto": "approve"}})
+        asked, answered = self.folder / "address", self.folder / "answer"
+        client = self.start_program(*self.command("--download-only", "--auth-files", f"{asked}:{answered}"))
+        self.wait_until(lambda: asked.exists() and asked.read_text().startswith("https://"), client)
+        # It reads the answer as soon as there is a file, so the file comes with its content.
+        whole = self.folder / "answer.new"
+        whole.write_text(m365.browse(asked.read_text().strip()))
+        whole.rename(answered)
+        said, _ = client.communicate(timeout=m365.RUN_LIMIT)
+        self.assertEqual(client.returncode, 0, said[-6_000:])
+        self.assert_mirrored(self.local)
 
     def change_a_little(self, turn):
         """One change of each kind. Names that change owners, and folders that are renamed and then deleted, are more than this version
