@@ -6,6 +6,7 @@ use sea_orm_migration::{
 
 mod m20261121_000001_create_sources_runs_items;
 mod m20261121_000002_back_off_items;
+mod m20261121_000003_know_files;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_create_sources_runs_items::Migration),
             Box::new(m20261121_000002_back_off_items::Migration),
+            Box::new(m20261121_000003_know_files::Migration),
         ]
     }
 

@@ -35,6 +35,8 @@ pub struct Parts {
     pub workers: u8,
     /// Files that one worker transfers at once.
     pub transfers: usize,
+    /// How long deleted files are kept in the bins of their folders; zero for not at all.
+    pub bin_retention: Duration,
 }
 
 /// Both services and the workers, running.
@@ -74,6 +76,7 @@ impl Parts {
                 name: format!("embedded-{}-{number}", std::process::id()),
                 transfers: self.transfers,
                 links: DEFAULT_LINKS,
+                bin_retention: self.bin_retention,
             };
             let worker =
                 Worker::new(config, Arc::clone(&clock), workers.shutdown_token()).map_err(|error| {

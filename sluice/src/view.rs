@@ -133,6 +133,8 @@ pub struct Run {
     pub stats: RunStats,
     /// Items that could not be finished.
     pub issues: Vec<ItemIssue>,
+    /// What is not the drive's and was kept.
+    pub notices: Vec<Notice>,
 }
 
 /// Counts of a run.
@@ -158,6 +160,19 @@ pub struct RunStats {
     pub deletions_held: i64,
     /// Requests sent to Graph, retries and downloads included.
     pub graph_requests: i64,
+    /// Files and folders that are not the drive's, or were changed at the destination, and were kept.
+    pub local_kept: i64,
+}
+
+/// Something at the destination that is not the drive's, or was changed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Machine-readable reason.
+    pub reason: String,
+    /// Where it lies.
+    pub path: String,
+    /// One sentence for people.
+    pub detail: String,
 }
 
 /// An item that could not be finished.
@@ -202,7 +217,13 @@ impl From<sync::Run> for Run {
                 items_failed: did.items_failed,
                 deletions_held: did.deletions_held,
                 graph_requests: did.graph_requests,
+                local_kept: did.local_kept,
             },
+            notices: proto
+                .notices
+                .into_iter()
+                .map(|notice| Notice { reason: notice.reason, path: notice.path, detail: notice.detail })
+                .collect(),
             issues: proto
                 .issues
                 .into_iter()

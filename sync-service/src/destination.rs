@@ -2,6 +2,7 @@
 
 mod error;
 mod intent;
+mod kept;
 mod local_folder;
 mod marker;
 
@@ -10,24 +11,33 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use error::DestinationError;
-pub use intent::{Change, Intent};
-pub use local_folder::LocalFolder;
+pub use intent::{Change, Intent, Made};
+pub use kept::{Kept, KeptReason};
+pub use local_folder::{DEFAULT_BIN_RETENTION, LocalFolder, LocalFolderOptions};
 pub use marker::Marker;
 use service_kit::clock::Timestamp;
 
+use crate::domain::baseline::Baseline;
+
 /// A place that a drive is mirrored to. Paths are safe segments below its root, as the service made them.
 ///
-/// Every change may be done twice: what is already as wanted is a success.
+/// Every change may be done twice: what is already as wanted is a success. What is not what Sluice put there is never overwritten and
+/// never deleted: it is kept, under another name where it was in the way, and the caller is told.
 #[async_trait]
 pub trait Destination: Send + Sync {
     /// Makes a folder; its parent is there.
-    async fn make_folder(&self, path: &[String]) -> Result<(), DestinationError>;
+    async fn make_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError>;
 
-    /// Renames or moves a file or folder, never onto something.
+    /// Renames or moves a file or folder, never onto something. With `expected`, only a file that is as it was put there.
     ///
     /// # Errors
-    /// [`DestinationError::Missing`] when neither end has it, [`DestinationError::Taken`] when both ends have something.
-    async fn relocate(&self, from: &[String], to: &[String]) -> Result<(), DestinationError>;
+    /// [`DestinationError::Missing`] when neither end has it, [`DestinationError::SetAside`] when it is not the file that was expected.
+    async fn relocate(
+        &self,
+        from: &[String],
+        to: &[String],
+        expected: Option<&Baseline>,
+    ) -> Result<Vec<Kept>, DestinationError>;
 
     /// Starts a file beside its place. Nothing is visible at the place until it is finished.
     async fn begin_file(&self) -> Result<Box<dyn NewFile>, DestinationError>;
@@ -39,17 +49,25 @@ pub trait Destination: Send + Sync {
     /// Removes files written in parts that nobody will go on with: all but those of these keys.
     async fn keep_parts(&self, keys: HashSet<String>) -> Result<(), DestinationError>;
 
-    /// Sets the modification time of a file.
-    async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError>;
-
-    /// Deletes a file.
-    async fn delete_file(&self, path: &[String]) -> Result<(), DestinationError>;
-
-    /// Deletes an empty folder.
+    /// Sets the modification time of a file that is as it was put there. Gives the time that the destination keeps.
     ///
     /// # Errors
-    /// [`DestinationError::NotEmpty`] when it holds something that the drive never had.
-    async fn delete_folder(&self, path: &[String]) -> Result<(), DestinationError>;
+    /// [`DestinationError::Missing`] when it is not there, [`DestinationError::SetAside`] when it is not the file that was expected.
+    async fn set_modified(
+        &self,
+        path: &[String],
+        modified: Timestamp,
+        expected: &Baseline,
+    ) -> Result<Baseline, DestinationError>;
+
+    /// Deletes a file that is as it was put there.
+    async fn delete_file(&self, path: &[String], expected: &Baseline) -> Result<Vec<Kept>, DestinationError>;
+
+    /// Deletes an empty folder. One that holds something that the drive never had stays, and is nobody's but its owner's.
+    async fn delete_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError>;
+
+    /// Removes what was kept for its time, at a bounded cost; what is left over is removed next time.
+    async fn tidy(&self) -> Result<(), DestinationError>;
 
     /// Returns when everything done so far survives a loss of power.
     async fn flush(&self) -> Result<(), DestinationError>;
@@ -60,7 +78,29 @@ pub trait Destination: Send + Sync {
     async fn announce(&self, intents: &[Intent]) -> Result<(), DestinationError>;
 
     /// The announced changes that were made, as far as looking tells; they are durable by then.
-    async fn made(&self) -> Result<Vec<Intent>, DestinationError>;
+    async fn made(&self) -> Result<Vec<Made>, DestinationError>;
+}
+
+/// How a new file is put in place.
+#[derive(Clone, Debug, Default)]
+pub struct Placement {
+    /// Modification time to set.
+    pub modified: Option<Timestamp>,
+    /// `quickXorHash` of the new bytes, in base64.
+    pub hash: String,
+    /// The file that is replaced; `None` where nothing of ours lies there.
+    pub expected: Option<Baseline>,
+    /// What is replaced is gone from the drive: replacing deletes it.
+    pub deletes_replaced: bool,
+}
+
+/// What came of putting a file in place.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The file as the destination keeps it.
+    pub file: Baseline,
+    /// What was in the way.
+    pub kept: Vec<Kept>,
 }
 
 /// A file that is written in parts, in any order, by one worker after another. Dropped before it is complete, it stays for the next.
@@ -85,10 +125,10 @@ pub trait NewFile: Send {
     /// Appends bytes.
     async fn write(&mut self, bytes: Bytes) -> Result<(), DestinationError>;
 
-    /// Puts the whole file at its place, durable, replacing a file that is there: readers see the old one or the new one.
+    /// Puts the whole file at its place, durable. It replaces the file that is expected there: readers see the old one or the new one.
     async fn finish(
         self: Box<Self>,
         path: &[String],
-        modified: Option<Timestamp>,
-    ) -> Result<(), DestinationError>;
+        placement: Placement,
+    ) -> Result<Placed, DestinationError>;
 }

@@ -6,6 +6,7 @@
 mod codes;
 mod entity;
 pub mod items;
+pub mod notices;
 pub mod plan;
 pub mod runs;
 pub mod sources;

@@ -8,6 +8,7 @@
 mod apply;
 mod end;
 mod execute;
+mod file_state;
 mod heartbeat;
 mod ingest;
 mod links;
@@ -27,6 +28,7 @@ use service_kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 pub use tonic::transport::Endpoint;
 
+pub use crate::destination::DEFAULT_BIN_RETENTION;
 use crate::{
     domain::names::SourceName,
     worker::{service::SyncService, tokens::TokenService},
@@ -53,6 +55,8 @@ pub struct WorkerConfig {
     pub transfers: usize,
     /// Download links kept in memory before the listing waits for their transfers; [`DEFAULT_LINKS`].
     pub links: usize,
+    /// How long files deleted from a folder are kept in its bin, counted in days; zero for not at all.
+    pub bin_retention: Duration,
 }
 
 /// Longest time to connect to a service.
@@ -81,6 +85,10 @@ pub const DEFAULT_TRANSFERS: usize = 16;
 
 /// Default of [`WorkerConfig::links`].
 pub const DEFAULT_LINKS: usize = links::MAX_LINKS;
+/// A span of so many days.
+pub fn days(number: u16) -> Duration {
+    Duration::from_hours(24) * u32::from(number)
+}
 
 /// A worker; one run at a time.
 pub struct Worker {
@@ -90,6 +98,7 @@ pub struct Worker {
     name: String,
     transfers: usize,
     links: usize,
+    bin_retention: Duration,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 }
@@ -111,6 +120,7 @@ impl Worker {
             name: config.name,
             transfers: config.transfers.max(1),
             links: config.links.max(1),
+            bin_retention: config.bin_retention,
             clock,
             stop,
         })

@@ -205,6 +205,7 @@ fn text(run: &Run) -> String {
         ("deleted", &some(stats.items_deleted)),
         ("deletions held", &some(stats.deletions_held)),
         ("failed", &some(stats.items_failed)),
+        ("kept, not the drive's", &some(stats.local_kept)),
         ("Graph requests", &number(stats.graph_requests)),
     ]);
     if !run.issues.is_empty() {
@@ -216,6 +217,14 @@ fn text(run: &Run) -> String {
         });
         text.push_str("\n\n");
         text.push_str(&table(&["NOT FINISHED", "PATH", "DETAIL", "TRIED AGAIN"], rows));
+    }
+    if !run.notices.is_empty() {
+        let rows = run
+            .notices
+            .iter()
+            .map(|notice| vec![in_words(&notice.reason), notice.path.clone(), notice.detail.clone()]);
+        text.push_str("\n\n");
+        text.push_str(&table(&["KEPT", "AT THE DESTINATION", "DETAIL"], rows));
     }
     text
 }

@@ -20,7 +20,7 @@ use service_kit::{
     server::{self, ServerLimits},
     telemetry::{self, LogFormat},
 };
-use sync_service::worker::DEFAULT_TRANSFERS;
+use sync_service::worker::{self, DEFAULT_TRANSFERS};
 use token_service::config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY};
 use tokio::net::TcpListener;
 use url::Url;
@@ -65,6 +65,10 @@ pub struct Arguments {
     #[arg(long, env = "SLUICE_RUNS", value_name = "NUMBER", default_value_t = DEFAULT_RUNS,
           value_parser = clap::value_parser!(u8).range(1..=16))]
     runs: u8,
+    /// Days for which files that are deleted from a mirror are kept in its bin, .sluice/bin, 0 to 3650; 0 keeps none.
+    #[arg(long, env = "SLUICE_BIN_DAYS", value_name = "DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u16).range(0..=3650))]
+    bin_days: u16,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_name = "FORM", default_value = "text")]
     log_format: LogFormat,
@@ -114,6 +118,7 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
         graph: arguments.graph,
         workers: arguments.runs,
         transfers: DEFAULT_TRANSFERS,
+        bin_retention: worker::days(arguments.bin_days),
     };
     let ready = parts.ready(Arc::new(SystemClock))?;
     let _lock = claim(&data_dir)?;

@@ -66,6 +66,10 @@ struct Options {
     #[arg(long, global = true, env = "SLUICE_TRANSFERS", default_value_t = u16::try_from(DEFAULT_TRANSFERS).unwrap_or(16),
           value_parser = clap::value_parser!(u16).range(1..=256))]
     transfers: u16,
+    /// Days for which files that are deleted from a folder are kept in its bin, `.sluice/bin`, 0 to 3650; 0 keeps none.
+    #[arg(long, global = true, env = "SLUICE_BIN_DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u16).range(0..=3650))]
+    bin_days: u16,
     /// Form of the log lines on stderr.
     #[arg(long, global = true, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -90,6 +94,7 @@ async fn work(cli: Cli) -> Result<Exit, Failure> {
         name: options.name.unwrap_or_else(default_name),
         transfers: usize::from(options.transfers),
         links: DEFAULT_LINKS,
+        bin_retention: worker::days(options.bin_days),
     };
     let worker = Worker::new(config, Arc::new(SystemClock), stop.clone())
         .map_err(|error| Failure::new(Exit::Configuration, error))?;

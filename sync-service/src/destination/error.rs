@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use super::Kept;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
@@ -42,11 +44,13 @@ pub enum DestinationError {
         /// Path below the root.
         path: String,
     },
-    /// A folder to delete holds something.
-    #[error("{path} holds something that is not the drive's")]
-    NotEmpty {
+    /// The file that was to be changed is not the one that Sluice put there; it is kept, and nothing of the drive's is there any more.
+    #[error("{path} was changed here and is kept under another name")]
+    SetAside {
         /// Path below the root.
         path: String,
+        /// Where it lies now.
+        kept: Kept,
     },
     /// The service asked for something that this version does not know.
     #[error("{path}: the service asks for something that this version cannot do")]
@@ -72,10 +76,9 @@ impl DestinationError {
         match self {
             Self::Refused { reason, .. } => reason,
             Self::Busy { .. } => "DESTINATION_BUSY",
-            Self::Missing { .. } => crate::ops::report_outcomes::NOT_AT_DESTINATION,
+            Self::Missing { .. } | Self::SetAside { .. } => crate::ops::report_outcomes::NOT_AT_DESTINATION,
             Self::ParentMissing { .. } => crate::ops::report_outcomes::FOLDER_NOT_AT_DESTINATION,
             Self::Taken { .. } => "PLACE_TAKEN",
-            Self::NotEmpty { .. } => "FOLDER_NOT_EMPTY",
             Self::UnknownAction { .. } => "UNKNOWN_ACTION",
             Self::Io { source, .. } => io_reason(source.kind()),
         }
@@ -88,7 +91,7 @@ impl DestinationError {
             Self::Missing { .. }
             | Self::ParentMissing { .. }
             | Self::Taken { .. }
-            | Self::NotEmpty { .. }
+            | Self::SetAside { .. }
             | Self::UnknownAction { .. } => false,
             Self::Io { source, .. } => matches!(
                 source.kind(),
@@ -108,7 +111,7 @@ impl DestinationError {
             | Self::Missing { .. }
             | Self::ParentMissing { .. }
             | Self::Taken { .. }
-            | Self::NotEmpty { .. }
+            | Self::SetAside { .. }
             | Self::UnknownAction { .. } => false,
         }
     }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use service_kit::clock::Timestamp;
 
+use crate::domain::baseline::Baseline;
+
 /// One change that is about to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -36,6 +38,9 @@ pub enum Change {
         hash: Option<String>,
         /// Its modification time.
         modified: Option<i64>,
+        /// The file that it replaces.
+        #[serde(default)]
+        expected: Option<Baseline>,
     },
     /// A file's modification time is set.
     SetTimes {
@@ -48,9 +53,23 @@ pub enum Change {
 
 impl Change {
     /// Puts a file in place; see [`Change::PutContent`].
-    pub fn put_content(size: i64, hash: Option<String>, modified: Option<Timestamp>) -> Self {
-        Self::PutContent { size, hash, modified: modified.map(Timestamp::as_millis) }
+    pub fn put_content(
+        size: i64,
+        hash: Option<String>,
+        modified: Option<Timestamp>,
+        expected: Option<Baseline>,
+    ) -> Self {
+        Self::PutContent { size, hash, modified: modified.map(Timestamp::as_millis), expected }
     }
+}
+
+/// An announced change that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The change.
+    pub intent: Intent,
+    /// The file as the destination keeps it, after a change of a file's content or time.
+    pub file: Option<Baseline>,
 }
 
 mod in_base64 {

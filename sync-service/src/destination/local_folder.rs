@@ -1,12 +1,16 @@
 //! A folder of this machine.
 //!
-//! Every access goes through a handle of the root that refuses to leave it (`cap-std`), whatever names or symbolic links are met.
-//! Files are written in Sluice's own folder and renamed into place once they are whole and on disk.
+//! Every access goes through a handle of the root, one folder after the other, and follows no symbolic link: nothing outside the root is
+//! ever reached, whatever names or links are met. Files are written in Sluice's own folder and renamed into place once they are whole
+//! and on disk.
 
+mod bin;
 mod journal;
+mod keep;
 mod new_file;
 mod open;
 mod part_file;
+mod spot;
 
 use std::{
     collections::HashSet,
@@ -21,11 +25,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use cap_std::fs::{Dir, OpenOptions};
-use service_kit::clock::Timestamp;
+use cap_std::fs::Dir;
+use service_kit::clock::{Clock, SystemClock, Timestamp};
 use tokio::task::spawn_blocking;
 
-use super::{Change, Destination, DestinationError, Intent, Marker, NewFile, PartFile};
+use self::spot::Spot;
+use super::{
+    Change, Destination, DestinationError, Intent, Kept, KeptReason, Made, Marker, NewFile, PartFile,
+};
+use crate::domain::baseline::Baseline;
 
 /// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): files that are being written.
 const TEMPORARY_FOLDER: &str = "tmp";
@@ -33,14 +41,33 @@ const TEMPORARY_FOLDER: &str = "tmp";
 /// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): items set aside while another takes their place.
 const STAGING_FOLDER: &str = "staging";
 
+/// How long deleted files are kept unless asked otherwise.
+pub const DEFAULT_BIN_RETENTION: Duration = Duration::from_hours(30 * 24);
+
 /// A folder of this machine, locked for one worker.
 #[derive(Clone)]
 pub struct LocalFolder {
     inner: Arc<Inner>,
 }
 
+/// How a worker treats its folders.
+#[derive(Clone)]
+pub struct LocalFolderOptions {
+    /// The time, for the names of what is kept.
+    pub clock: Arc<dyn Clock>,
+    /// How long deleted files are kept in the bin, counted in days; zero for not at all.
+    pub bin_retention: Duration,
+}
+
+impl Default for LocalFolderOptions {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), bin_retention: DEFAULT_BIN_RETENTION }
+    }
+}
+
 struct Inner {
     root: Dir,
+    options: LocalFolderOptions,
     next_temporary: AtomicU64,
     /// Folders whose entries changed since the last flush.
     touched: Mutex<HashSet<PathBuf>>,
@@ -59,9 +86,14 @@ impl LocalFolder {
     /// # Errors
     /// [`DestinationError::Refused`] when the folder is not what it should be, [`DestinationError::Busy`] when another worker has
     /// it, or what the system says.
-    pub async fn open(path: &Path, marker: &Marker, filled_before: bool) -> Result<Self, DestinationError> {
+    pub async fn open(
+        path: &Path,
+        marker: &Marker,
+        filled_before: bool,
+        options: LocalFolderOptions,
+    ) -> Result<Self, DestinationError> {
         let (path, marker) = (path.to_owned(), marker.clone());
-        blocking(move || open::open(&path, &marker, filled_before)).await
+        blocking(move || open::open(&path, &marker, filled_before, options)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -86,34 +118,8 @@ impl Inner {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(parent);
     }
 
-    /// Moves without replacing; whether something was in the way. File systems that cannot do it in one step are asked first
-    /// whether the place is free.
-    fn rename_no_replace(&self, from: &Path, to: &Path) -> io::Result<bool> {
-        use rustix::{fs::RenameFlags, io::Errno};
-        let (from_dir, from_name) = self.parent_of(from)?;
-        let (to_dir, to_name) = self.parent_of(to)?;
-        match rustix::fs::renameat_with(&from_dir, &from_name, &to_dir, &to_name, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                if to_dir.symlink_metadata(&to_name).is_ok() {
-                    return Ok(false);
-                }
-                from_dir.rename(&from_name, &to_dir, &to_name)?;
-                Ok(true)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn parent_of(&self, path: &Path) -> io::Result<(Dir, PathBuf)> {
-        let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let dir = match parent {
-            Some(parent) => self.root.open_dir(parent)?,
-            None => self.root.try_clone()?,
-        };
-        Ok((dir, PathBuf::from(name)))
+    fn spot(&self, path: &Path) -> io::Result<Spot> {
+        spot::find(&self.root, path)
     }
 
     /// Makes the entries of every folder that changed durable.
@@ -127,7 +133,11 @@ impl Inner {
         let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         for folder in touched {
             let whole_root = folder.as_os_str().is_empty();
-            let dir = if whole_root { self.root.try_clone() } else { self.root.open_dir(&folder) };
+            let dir = if whole_root {
+                self.root.try_clone()
+            } else {
+                self.spot(&folder).and_then(|spot| spot.open_folder())
+            };
             // A folder that was itself moved or deleted since has nothing left to flush under this path; its new parent is in
             // the list too.
             match dir {
@@ -141,49 +151,123 @@ impl Inner {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        found(self.root.symlink_metadata(path).map(|_| ()))
+        match self.spot(path) {
+            Ok(spot) => Ok(spot.metadata()?.is_some()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
+
+    /// Whether the folder is there now, having made way for it once.
+    fn make_folder(&self, path: &Path, kept: &mut Vec<Kept>) -> io::Result<bool> {
+        let spot = self.spot(path)?;
+        for _ in 0..2 {
+            match spot.dir.create_dir(&spot.name) {
+                Ok(()) => {
+                    self.touch(path);
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            if spot.metadata()?.is_some_and(|there| there.is_dir()) {
+                return Ok(true);
+            }
+            self.clear(path, kept)?;
+        }
+        Ok(false)
+    }
+
+    fn delete_folder(&self, path: &Path) -> io::Result<Vec<Kept>> {
+        let spot = match self.spot(path) {
+            Ok(spot) => spot,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        match spot.dir.remove_dir(&spot.name) {
+            Ok(()) => self.touch(path),
+            // Nothing is there, or something that is not the folder that was.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                if path.parent() == Some(&open::own(STAGING_FOLDER)) {
+                    return Ok(vec![self.set_aside(path, KeptReason::Folder)?]);
+                }
+                let at = keep::segments(path);
+                return Ok(vec![Kept { reason: KeptReason::Folder, was: at.clone(), path: at }]);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Vec::new())
+    }
+
+    /// Sets the file aside unless it is the one that was put there. `None` where nothing is there at all.
+    fn look(&self, path: &Path, expected: &Baseline) -> io::Result<Option<Looked>> {
+        let spot = self.spot(path)?;
+        let Some(there) = spot.metadata()? else { return Ok(None) };
+        if keep::is_ours(&spot, &there, expected)? {
+            Ok(Some(Looked::Ours(spot)))
+        } else {
+            Ok(Some(Looked::SetAside(self.set_aside(path, KeptReason::LocalEdit)?)))
+        }
+    }
+}
+
+/// What became of looking at a file.
+enum Looked {
+    /// It is as it was put there.
+    Ours(Spot),
+    /// It is not; here it lies now.
+    SetAside(Kept),
+}
+
+/// What became of moving something.
+enum Moved {
+    Done(Vec<Kept>),
+    Taken,
+    Missing,
+    SetAside(Kept),
 }
 
 #[async_trait]
 impl Destination for LocalFolder {
-    async fn make_folder(&self, path: &[String]) -> Result<(), DestinationError> {
-        let taken = self
-            .run("make the folder", path, |inner, path| {
-                match inner.root.create_dir(path) {
-                    Ok(()) => inner.touch(path),
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                        return Ok(!inner.root.symlink_metadata(path)?.is_dir());
-                    }
-                    Err(error) => return Err(error),
-                }
-                Ok(false)
-            })
+    async fn make_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError> {
+        let mut kept = Vec::new();
+        let (made, kept) = self
+            .run("make the folder", path, move |inner, path| Ok((inner.make_folder(path, &mut kept)?, kept)))
             .await
             .map_err(parent_missing)?;
-        if taken { Err(DestinationError::Taken { path: path.join("/") }) } else { Ok(()) }
+        if made { Ok(kept) } else { Err(DestinationError::Taken { path: path.join("/") }) }
     }
 
-    async fn relocate(&self, from: &[String], to: &[String]) -> Result<(), DestinationError> {
-        let target: PathBuf = to.iter().collect();
-        let (was_there, done) = self
+    async fn relocate(
+        &self,
+        from: &[String],
+        to: &[String],
+        expected: Option<&Baseline>,
+    ) -> Result<Vec<Kept>, DestinationError> {
+        let (target, expected) = (to.iter().collect::<PathBuf>(), expected.cloned());
+        let moved = self
             .run("move", from, move |inner, from| {
                 if !inner.exists(from)? {
-                    return Ok((false, inner.exists(&target)?));
+                    let moved_before = inner.exists(&target)?;
+                    return Ok(if moved_before { Moved::Done(Vec::new()) } else { Moved::Missing });
                 }
-                let done = inner.rename_no_replace(from, &target)?;
-                if done {
-                    inner.touch(from);
-                    inner.touch(&target);
+                if let Some(expected) = &expected
+                    && let Some(Looked::SetAside(kept)) = inner.look(from, expected)?
+                {
+                    return Ok(Moved::SetAside(kept));
                 }
-                Ok((true, done))
+                let mut kept = Vec::new();
+                let done = inner.move_clearing(from, &target, &mut kept)?;
+                Ok(if done { Moved::Done(kept) } else { Moved::Taken })
             })
             .await
             .map_err(parent_missing)?;
-        match (was_there, done) {
-            (_, true) => Ok(()),
-            (true, false) => Err(DestinationError::Taken { path: to.join("/") }),
-            (false, false) => Err(DestinationError::Missing { path: from.join("/") }),
+        match moved {
+            Moved::Done(kept) => Ok(kept),
+            Moved::Taken => Err(DestinationError::Taken { path: to.join("/") }),
+            Moved::Missing => Err(DestinationError::Missing { path: from.join("/") }),
+            Moved::SetAside(kept) => Err(DestinationError::SetAside { path: from.join("/"), kept }),
         }
     }
 
@@ -199,43 +283,47 @@ impl Destination for LocalFolder {
         self.run("clear the parts of", &[], move |inner, _| part_file::keep_only(&inner.root, &keys)).await
     }
 
-    async fn set_modified(&self, path: &[String], modified: Timestamp) -> Result<(), DestinationError> {
-        self.run("set the time of", path, move |inner, path| {
-            let file = inner.root.open_with(path, OpenOptions::new().write(true))?.into_std();
-            set_modified(&file, modified)?;
-            file.sync_all()
-        })
-        .await
-        .map_err(missing)
-    }
-
-    async fn delete_file(&self, path: &[String]) -> Result<(), DestinationError> {
-        self.run("delete", path, |inner, path| {
-            if found(inner.root.remove_file(path))? {
-                inner.touch(path);
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn delete_folder(&self, path: &[String]) -> Result<(), DestinationError> {
-        let result = self
-            .run("delete the folder", path, |inner, path| {
-                if found(inner.root.remove_dir(path))? {
-                    inner.touch(path);
-                }
-                Ok(())
+    async fn set_modified(
+        &self,
+        path: &[String],
+        modified: Timestamp,
+        expected: &Baseline,
+    ) -> Result<Baseline, DestinationError> {
+        let expected = expected.clone();
+        let changed = self
+            .run("set the time of", path, move |inner, path| {
+                let spot = match inner.look(path, &expected)? {
+                    Some(Looked::Ours(spot)) => spot,
+                    Some(Looked::SetAside(kept)) => return Ok(Err(kept)),
+                    None => return Err(ErrorKind::NotFound.into()),
+                };
+                let file = spot.open_to_write()?;
+                set_modified(&file, modified)?;
+                file.sync_all()?;
+                let there = spot.metadata()?.ok_or(ErrorKind::NotFound)?;
+                Ok(Ok(Baseline { modified: Some(spot::modified(&there)), ..expected }))
             })
-            .await;
-        match result {
-            Err(DestinationError::Io { path, source, .. })
-                if source.kind() == ErrorKind::DirectoryNotEmpty =>
-            {
-                Err(DestinationError::NotEmpty { path })
-            }
-            other => other,
-        }
+            .await
+            .map_err(missing)?;
+        changed.map_err(|kept| DestinationError::SetAside { path: path.join("/"), kept })
+    }
+
+    async fn delete_file(&self, path: &[String], expected: &Baseline) -> Result<Vec<Kept>, DestinationError> {
+        let expected = expected.clone();
+        self.run("delete", path, move |inner, path| {
+            let mut kept = Vec::new();
+            inner.delete(path, &expected, &mut kept)?;
+            Ok(kept)
+        })
+        .await
+    }
+
+    async fn delete_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError> {
+        self.run("delete the folder", path, Inner::delete_folder).await
+    }
+
+    async fn tidy(&self) -> Result<(), DestinationError> {
+        self.run("clear the bin of", &[], |inner, _| inner.purge()).await
     }
 
     async fn flush(&self) -> Result<(), DestinationError> {
@@ -247,11 +335,11 @@ impl Destination for LocalFolder {
         self.run("write the journal of", &[], move |inner, _| journal::write(&inner.root, &intents)).await
     }
 
-    async fn made(&self) -> Result<Vec<Intent>, DestinationError> {
+    async fn made(&self) -> Result<Vec<Made>, DestinationError> {
         self.run("compare with the journal of", &[], |inner, _| {
             let made = journal::made(&inner.root)?;
             // Whoever made these may not have lived to flush them.
-            for intent in &made {
+            for Made { intent, .. } in &made {
                 inner.touch(&intent.path.iter().collect::<PathBuf>());
                 if let Change::Move { from } = &intent.change {
                     inner.touch(&from.iter().collect::<PathBuf>());

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use service_kit::clock::Timestamp;
 
+use super::baseline::Baseline;
+
 /// One change of the destination, ready to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
@@ -25,6 +27,8 @@ pub enum Step {
     Move {
         /// Where it is now.
         from: Vec<String>,
+        /// The file that is expected there, where it matters.
+        expected: Option<Baseline>,
     },
     /// Put content in place.
     PutContent {
@@ -36,15 +40,24 @@ pub enum Step {
         modified: Option<Timestamp>,
         /// The `eTag` it was listed with.
         e_tag: String,
+        /// The file that it replaces.
+        expected: Option<Baseline>,
+        /// Whether that is of an item that is gone from the drive.
+        deletes_replaced: bool,
     },
     /// Set the modification time.
     SetTimes {
         /// The time.
         modified: Timestamp,
+        /// The file that it is set on.
+        expected: Baseline,
     },
     /// Delete a file.
-    DeleteFile,
-    /// Delete an empty folder.
+    DeleteFile {
+        /// The file.
+        expected: Baseline,
+    },
+    /// Delete a folder that holds nothing of the drive's.
     DeleteFolder,
 }
 

@@ -4,6 +4,8 @@
 
 use service_kit::clock::Timestamp;
 
+use super::baseline::Baseline;
+
 /// What the applied parent of an item is called while the item waits in the staging folder.
 pub const STAGING_PARENT: &str = "#staging";
 
@@ -56,6 +58,8 @@ pub struct Applied {
     pub version: String,
     /// The modification time that was set.
     pub modified: Option<Timestamp>,
+    /// The file as it was put there.
+    pub file: Baseline,
 }
 
 /// One row of the index.
@@ -164,6 +168,7 @@ mod tests {
             kind: Kind::File,
             version: version.into(),
             modified: None,
+            file: Baseline::default(),
         }
     }
 

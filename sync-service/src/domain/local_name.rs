@@ -6,8 +6,13 @@
 
 use std::borrow::Cow;
 
+use service_kit::clock::Timestamp;
+
 /// Longest name, in bytes, that common file systems take (`NAME_MAX` of Linux).
 pub const MAX_NAME_BYTES: usize = 255;
+
+/// Longest extension, in bytes with its dot, that a cut name keeps.
+const MAX_EXTENSION_BYTES: usize = 16;
 
 /// The folder at the destination's root that belongs to Sluice.
 pub const OWN_FOLDER: &str = ".sluice";
@@ -65,25 +70,78 @@ pub fn decode(local: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The name under which an item waits in the staging folder: its id keeps it from meeting another one, and its own name follows.
+pub fn staged(item_id: &str, local: &str) -> String {
+    let mut name = encode(item_id, item_id);
+    name.push(STAGED_MARK);
+    name.push_str(local);
+    cut(&name, MAX_NAME_BYTES).to_owned()
+}
+
+/// The item's own name in one that [`staged`] made.
+pub fn unstaged(staged: &str) -> &str {
+    staged.split_once(STAGED_MARK).map_or(staged, |(_, name)| name)
+}
+
+/// Stands between id and name of a staged item; no drive's ids contain it.
+const STAGED_MARK: char = '~';
+
+/// The name under which something that is not the drive's is kept, the `number`-th one of this second:
+/// `report (local copy 2026-11-21 08-30-00).docx`.
+pub fn local_copy(name: &str, now: Timestamp, number: u32) -> String {
+    let stamp: String = now
+        .to_string()
+        .chars()
+        .take(19)
+        .map(|c| match c {
+            'T' => ' ',
+            ':' => '-',
+            c => c,
+        })
+        .collect();
+    let count = if number == 1 { String::new() } else { format!(" {number}") };
+    marked(name, &format!(" (local copy {stamp}{count})"))
+}
+
+/// The name of the `number`-th thing of one name: `report.docx`, `report (2).docx`.
+pub fn numbered(name: &str, number: u32) -> String {
+    if number == 1 { name.to_owned() } else { marked(name, &format!(" ({number})")) }
+}
+
+/// A name with a mark before its extension, as short as it must be.
+fn marked(name: &str, mark: &str) -> String {
+    let extension = extension(name);
+    let stem = name.strip_suffix(extension).unwrap_or(name);
+    format!("{}{mark}{extension}", cut(stem, MAX_NAME_BYTES - mark.len() - extension.len()))
+}
+
+/// The longest start of a text that has at most so many bytes.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// The extension of a name with its dot; empty where there is none worth keeping.
+fn extension(name: &str) -> &str {
+    match name.rfind('.') {
+        Some(dot) if dot > 0 && name.len() - dot <= MAX_EXTENSION_BYTES => {
+            name.get(dot..).unwrap_or_default()
+        }
+        _ => "",
+    }
+}
+
 fn reads_as_code(rest: &str) -> bool {
     rest.starts_with("%25") || CODES.iter().any(|(_, code)| rest.starts_with(code))
 }
 
 fn shorten(encoded: &str, name: &str, item_id: &str) -> String {
-    /// Longest extension, in bytes with its dot, that is kept.
-    const MAX_EXTENSION_BYTES: usize = 16;
-    let extension = match encoded.rfind('.') {
-        Some(dot) if dot > 0 && encoded.len() - dot <= MAX_EXTENSION_BYTES => {
-            encoded.get(dot..).unwrap_or_default()
-        }
-        _ => "",
-    };
+    let extension = extension(encoded);
     let mark = format!("~{}", fingerprint(name, item_id));
-    let mut keep = MAX_NAME_BYTES - mark.len() - extension.len();
-    while !encoded.is_char_boundary(keep) {
-        keep -= 1;
-    }
-    format!("{}{mark}{extension}", encoded.get(..keep).unwrap_or_default())
+    format!("{}{mark}{extension}", cut(encoded, MAX_NAME_BYTES - mark.len() - extension.len()))
 }
 
 fn fingerprint(name: &str, item_id: &str) -> String {
@@ -134,7 +192,32 @@ mod tests {
         assert_ne!(one, other);
     }
 
+    const NOON: Timestamp = Timestamp::from_millis(1_795_262_400_500);
+
+    #[test]
+    fn a_local_copy_tells_when_it_was_kept_and_keeps_its_extension() {
+        assert_eq!(local_copy("report.docx", NOON, 1), "report (local copy 2026-11-21 12-00-00).docx");
+        assert_eq!(local_copy("report.docx", NOON, 2), "report (local copy 2026-11-21 12-00-00 2).docx");
+        assert_eq!(numbered("report.docx", 1), "report.docx");
+        assert_eq!(numbered("report.docx", 2), "report (2).docx");
+        assert_eq!(local_copy(".hidden", NOON, 1), ".hidden (local copy 2026-11-21 12-00-00)");
+    }
+
+    #[test]
+    fn a_staged_name_shows_the_items_own() {
+        assert_eq!(unstaged(&staged("01ABC!7", "a~b.txt")), "a~b.txt");
+        assert_eq!(unstaged("01ABC!7"), "01ABC!7");
+    }
+
     proptest! {
+        #[test]
+        fn names_of_what_is_kept_are_safe_too(name in "[^/\\x00]{1,255}", number in 1_u32..2000) {
+            for local in [local_copy(&encode(&name, "id"), NOON, number), staged("01ABC!7", &encode(&name, "id"))] {
+                prop_assert!(!local.is_empty() && local.len() <= MAX_NAME_BYTES);
+                prop_assert!(!local.contains('/') && local != "." && local != "..");
+            }
+        }
+
         #[test]
         fn every_encoded_name_is_one_safe_segment(name in "\\PC{0,300}|[./%0-9A-F\\x00]{0,40}") {
             let local = encode(&name, "id");

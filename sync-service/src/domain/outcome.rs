@@ -4,6 +4,7 @@ use service_kit::clock::Timestamp;
 
 use super::{
     action::ActionToken,
+    baseline::Baseline,
     item::{Applied, Item, Kind},
 };
 
@@ -23,10 +24,10 @@ pub struct Done {
 }
 
 /// Stores a done action in the item. Gives what to count: nothing where the item already was like this, so that a report that
-/// comes twice counts once.
-pub fn apply(item: &mut Item, token: &ActionToken, bytes: i64) -> Done {
+/// comes twice counts once. `file` is what the destination has of it now, after a change of content or time.
+pub fn apply(item: &mut Item, token: &ActionToken, bytes: i64, file: Option<&Baseline>) -> Done {
     let before = item.applied.clone();
-    item.applied = applied_after(before.as_ref(), token);
+    item.applied = applied_after(before.as_ref(), token, file);
     if item.applied == before {
         return Done::default();
     }
@@ -41,7 +42,7 @@ pub fn apply(item: &mut Item, token: &ActionToken, bytes: i64) -> Done {
     }
 }
 
-fn applied_after(before: Option<&Applied>, token: &ActionToken) -> Option<Applied> {
+fn applied_after(before: Option<&Applied>, token: &ActionToken, file: Option<&Baseline>) -> Option<Applied> {
     match token {
         ActionToken::Folder { parent, name } => Some(Applied {
             parent_id: parent.clone(),
@@ -49,6 +50,7 @@ fn applied_after(before: Option<&Applied>, token: &ActionToken) -> Option<Applie
             kind: Kind::Folder,
             version: String::new(),
             modified: None,
+            file: Baseline::default(),
         }),
         ActionToken::Moved { parent, name } => {
             before.map(|before| Applied { parent_id: parent.clone(), name: name.clone(), ..before.clone() })
@@ -59,11 +61,21 @@ fn applied_after(before: Option<&Applied>, token: &ActionToken) -> Option<Applie
             kind: Kind::File,
             version: version.clone(),
             modified: modified.map(Timestamp::from_millis),
+            file: file.cloned().unwrap_or_else(|| known_by_time(modified.map(Timestamp::from_millis))),
         }),
-        ActionToken::Times { modified } => before
-            .map(|before| Applied { modified: Some(Timestamp::from_millis(*modified)), ..before.clone() }),
+        ActionToken::Times { modified } => before.map(|before| {
+            let modified = Timestamp::from_millis(*modified);
+            let kept = file.and_then(|file| file.modified).unwrap_or(modified);
+            let file = Baseline { modified: Some(kept), ..before.file.clone() };
+            Applied { modified: Some(modified), file, ..before.clone() }
+        }),
         ActionToken::Deleted => None,
     }
+}
+
+/// A file of which a worker said nothing but that it is there.
+fn known_by_time(modified: Option<Timestamp>) -> Baseline {
+    Baseline { modified, ..Baseline::default() }
 }
 
 #[cfg(test)]
@@ -83,16 +95,16 @@ mod tests {
     #[test]
     fn an_outcome_reported_twice_counts_once() {
         let mut item = Item { id: "1".into(), desired: None, applied: None };
-        assert_eq!(apply(&mut item, &content(), 9).bytes_transferred, 9);
-        assert_eq!(apply(&mut item, &content(), 9), Done::default());
+        assert_eq!(apply(&mut item, &content(), 9, None).bytes_transferred, 9);
+        assert_eq!(apply(&mut item, &content(), 9, None), Done::default());
     }
 
     #[test]
     fn a_move_keeps_the_content_version() {
         let mut item = Item { id: "1".into(), desired: None, applied: None };
-        apply(&mut item, &content(), 9);
+        apply(&mut item, &content(), 9, None);
         let moved = ActionToken::Moved { parent: "q".into(), name: "b".into() };
-        assert_eq!(apply(&mut item, &moved, 0).items_moved, 1);
+        assert_eq!(apply(&mut item, &moved, 0, None).items_moved, 1);
         let applied = item.applied.unwrap();
         assert_eq!(
             (applied.parent_id.as_str(), applied.name.as_str(), applied.version.as_str()),
@@ -101,10 +113,22 @@ mod tests {
     }
 
     #[test]
+    fn the_file_is_known_as_the_destination_keeps_it() {
+        let mut item = Item { id: "1".into(), desired: None, applied: None };
+        let time = |millis| Some(Timestamp::from_millis(millis));
+        let file = Baseline { size: Some(9), modified: time(8), hash: Some("h".into()) };
+        apply(&mut item, &content(), 9, Some(&file));
+        assert_eq!(item.applied.clone().unwrap().file, file);
+        let told = Baseline { modified: time(20), ..Baseline::default() };
+        apply(&mut item, &ActionToken::Times { modified: 21 }, 0, Some(&told));
+        assert_eq!(item.applied.unwrap().file, Baseline { modified: time(20), ..file });
+    }
+
+    #[test]
     fn a_move_of_what_is_not_there_changes_nothing() {
         let mut item = Item { id: "1".into(), desired: None, applied: None };
         let moved = ActionToken::Moved { parent: "q".into(), name: "b".into() };
-        assert_eq!(apply(&mut item, &moved, 0), Done::default());
+        assert_eq!(apply(&mut item, &moved, 0, None), Done::default());
         assert_eq!(item.applied, None);
     }
 }

@@ -87,6 +87,17 @@ pub struct Run {
     pub end_time: Option<Timestamp>,
 }
 
+/// Something at the destination that is not the drive's, and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Machine-readable reason.
+    pub reason: String,
+    /// Where it lies now.
+    pub path: String,
+    /// One sentence for people.
+    pub detail: String,
+}
+
 /// Counts of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -104,6 +115,8 @@ pub struct Counts {
     pub bytes_planned: i64,
     /// Deletions held back.
     pub deletions_held: i64,
+    /// Files and folders that are not the drive's, which the run came upon and kept.
+    pub local_kept: i64,
     /// What the present worker reported.
     pub effort: Effort,
     /// What the workers before it reported.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Ctx, OpError, leased::leased};
 use crate::{
     domain::{
+        baseline::Baseline,
         change::{Change, ListedItem, normalise},
         cursor::{Cursor, PageOrder, page_order},
         item::{Applied, Desired, Item, Kind},
@@ -194,5 +195,6 @@ fn applied_root() -> Applied {
         kind: Kind::Root,
         version: String::new(),
         modified: None,
+        file: Baseline::default(),
     }
 }

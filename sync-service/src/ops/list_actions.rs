@@ -4,7 +4,7 @@
 //! another's way is set aside, contents and times come, and deletions last. Everything in one call can be done in the order given
 //! with the paths given; what depends on it comes with a later call, once its outcome is stored.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use futures_util::{Stream, stream};
 
@@ -16,15 +16,16 @@ use super::{
 use crate::{
     domain::{
         action::{self, Action, ActionToken},
+        baseline::Baseline,
         brake::{Brake, FREE_DELETIONS, brake},
         item::{Applied, Desired, Item, Kind, STAGING_PARENT, Work},
         local_name,
         names::RunName,
         run::Run,
-        source::Source,
+        source::{Source, SourceKey},
     },
     store::{
-        Connection, items,
+        Connection, StoreError, items,
         plan::{self, Ready, Step},
         runs,
     },
@@ -63,6 +64,8 @@ struct Listing {
     after: String,
     given_any: bool,
     paths: Paths,
+    /// The files of the items that this page's contents replace.
+    replaced: HashMap<String, Baseline>,
     /// Folders that this call moves: paths through them are only right once that is done.
     moved: HashSet<String>,
 }
@@ -90,6 +93,7 @@ pub fn list_actions(
         after: String::new(),
         given_any: false,
         paths: Paths::default(),
+        replaced: HashMap::new(),
         moved: HashSet::new(),
     };
     stream::try_unfold(listing, |mut listing| async move {
@@ -132,6 +136,9 @@ impl Listing {
         let ready = plan::ready(txn.conn(), source.key, &run, step, &self.after).await?;
         let parents = ready.iter().flat_map(|ready| folders_of(&ready.row.item));
         self.paths.load(txn.conn(), source.key, parents).await?;
+        if step == Step::Contents {
+            self.replaced = files_of_others(txn.conn(), source.key, &ready).await?;
+        }
         txn.commit().await?;
         Ok(ready)
     }
@@ -206,7 +213,9 @@ impl Listing {
             }
             (Work::PutContent, Some(desired), _) => {
                 let path = self.paths.place(&desired.parent_id)?.join(&desired.local_name);
-                Some(put_content(item, desired, path, replaces))
+                let of_other = replaces.as_ref().and_then(|id| self.replaced.get(id).cloned());
+                let expected = of_other.or_else(|| item.applied.as_ref().map(|applied| applied.file.clone()));
+                Some(put_content(item, desired, path, expected, replaces))
             }
             (Work::SetTimes, Some(desired), Some(applied)) => {
                 let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
@@ -215,14 +224,14 @@ impl Listing {
                 Some(Action {
                     item_id: item.id.clone(),
                     path,
-                    step: action::Step::SetTimes { modified },
+                    step: action::Step::SetTimes { modified, expected: applied.file.clone() },
                     token,
                 })
             }
             (Work::Delete, _, Some(applied)) => {
                 let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
                 let step = match applied.kind {
-                    Kind::File => action::Step::DeleteFile,
+                    Kind::File => action::Step::DeleteFile { expected: applied.file.clone() },
                     Kind::Folder | Kind::Root | Kind::Opaque => action::Step::DeleteFolder,
                 };
                 Some(Action { item_id: item.id.clone(), path, step, token: ActionToken::Deleted })
@@ -238,7 +247,7 @@ impl Listing {
             return None;
         }
         let applied = item.applied.as_ref()?;
-        let name = local_name::encode(&item.id, &item.id);
+        let name = local_name::staged(&item.id, &applied.name);
         let action = self.relocate(item, applied, &Place::staging(), STAGING_PARENT, &name)?;
         self.moved.insert(item.id.clone());
         Some(action)
@@ -262,10 +271,13 @@ impl Listing {
         if applied.kind == Kind::Folder {
             self.moved.insert(item.id.clone());
         }
+        // What goes into the staging folder is soon replaced or deleted: a changed file stays where people look for it.
+        let aside = parent_id == STAGING_PARENT && applied.kind == Kind::File;
+        let expected = aside.then(|| applied.file.clone());
         Some(Action {
             item_id: item.id.clone(),
             path: target.join(name),
-            step: action::Step::Move { from: source.join(&applied.name) },
+            step: action::Step::Move { from: source.join(&applied.name), expected },
             token: ActionToken::Moved { parent: parent_id.to_owned(), name: name.to_owned() },
         })
     }
@@ -290,13 +302,30 @@ pub(super) async fn held_deletions(
     })
 }
 
+/// The files of the items whose places are taken.
+async fn files_of_others(
+    conn: &impl Connection,
+    source: SourceKey,
+    ready: &[Ready],
+) -> Result<HashMap<String, Baseline>, StoreError> {
+    let others: Vec<&str> = ready.iter().filter_map(|ready| ready.other.as_deref()).collect();
+    let rows = items::by_ids(conn, source, &others).await?;
+    Ok(rows.into_iter().filter_map(|(id, row)| Some((id, row.item.applied?.file))).collect())
+}
+
 fn folders_of(item: &Item) -> impl Iterator<Item = &str> {
     let desired = item.desired.as_ref().map(|desired| desired.parent_id.as_str());
     let applied = item.applied.as_ref().map(|applied| applied.parent_id.as_str());
     desired.into_iter().chain(applied)
 }
 
-fn put_content(item: &Item, desired: &Desired, path: Vec<String>, replaces: Option<String>) -> Action {
+fn put_content(
+    item: &Item,
+    desired: &Desired,
+    path: Vec<String>,
+    expected: Option<Baseline>,
+    replaces: Option<String>,
+) -> Action {
     Action {
         item_id: item.id.clone(),
         path,
@@ -305,6 +334,8 @@ fn put_content(item: &Item, desired: &Desired, path: Vec<String>, replaces: Opti
             hash: desired.hash.clone(),
             modified: desired.modified,
             e_tag: desired.e_tag.clone(),
+            expected,
+            deletes_replaced: replaces.is_some(),
         },
         token: ActionToken::Content {
             parent: desired.parent_id.clone(),

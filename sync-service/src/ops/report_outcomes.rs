@@ -8,16 +8,18 @@ use super::{Ctx, OpError, leased::leased};
 use crate::{
     domain::{
         action::ActionToken,
+        baseline::Baseline,
         item::{Item, Kind, Work},
         item_backoff,
         names::RunName,
         outcome::{self, Done},
-        run::Run,
+        run::{Notice, Run},
         source::SourceKey,
     },
     store::{
         Connection, StoreError,
         items::{self, BATCH, Failure, Row},
+        notices::{self, MAX_NOTICES},
         runs, sources,
     },
 };
@@ -31,6 +33,9 @@ pub const FOLDER_NOT_AT_DESTINATION: &str = "FOLDER_NOT_AT_DESTINATION";
 /// Longest reason and detail that are stored, in characters.
 const MAX_TEXT: usize = 300;
 
+/// Longest path of a notice that is stored, in characters.
+const MAX_PATH: usize = 4096;
+
 /// What became of one action.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -40,6 +45,8 @@ pub struct Outcome {
     pub token: Vec<u8>,
     /// What became of it.
     pub result: OutcomeResult,
+    /// What the worker came upon.
+    pub notices: Vec<Notice>,
 }
 
 /// What became of an action.
@@ -49,6 +56,8 @@ pub enum OutcomeResult {
     Done {
         /// Bytes transferred.
         bytes: i64,
+        /// The file as the destination keeps it, where the action changed it.
+        file: Option<Baseline>,
     },
     /// Not possible now.
     Failed {
@@ -82,12 +91,28 @@ pub async fn report_outcomes(
     for (outcomes, tokens) in outcomes.chunks(BATCH).zip(tokens.chunks(BATCH)) {
         store_batch(txn.conn(), source.key, (&mut run, now), outcomes, tokens).await?;
     }
+    for notice in outcomes.iter().flat_map(|outcome| &outcome.notices) {
+        note(txn.conn(), &mut run, notice).await?;
+    }
     runs::update(txn.conn(), &run).await?;
     if !source.destination_filled && run.counts.done != Done::default() {
         source.destination_filled = true;
         sources::update(txn.conn(), &source, now).await?;
     }
     txn.commit().await?;
+    Ok(())
+}
+
+/// Counts a notice that is new, and keeps it unless there are too many.
+pub(super) async fn note(conn: &impl Connection, run: &mut Run, notice: &Notice) -> Result<(), StoreError> {
+    let notice = Notice {
+        reason: cut(&notice.reason),
+        path: notice.path.chars().take(MAX_PATH).collect(),
+        detail: cut(&notice.detail),
+    };
+    if run.counts.local_kept >= MAX_NOTICES || notices::insert(conn, run.key, &notice).await? {
+        run.counts.local_kept += 1;
+    }
     Ok(())
 }
 
@@ -169,8 +194,8 @@ fn store_one(
 ) {
     let Some(row) = rows.get_mut(&outcome.item_id) else { return };
     match &outcome.result {
-        OutcomeResult::Done { bytes } => {
-            add(&mut run.counts.done, outcome::apply(&mut row.item, token, *bytes));
+        OutcomeResult::Done { bytes, file } => {
+            add(&mut run.counts.done, outcome::apply(&mut row.item, token, *bytes, file.as_ref()));
             row.failure = None;
             if let ActionToken::Content { parent, name, replaces: Some(replaced), .. } = token
                 && let Some(other) = rows.get_mut(replaced)

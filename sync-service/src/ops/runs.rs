@@ -10,15 +10,19 @@ use crate::{
         item::{Kind, Work},
         local_name,
         names::{RunName, SourceName},
-        run::{DELETIONS_NEED_APPROVAL, ITEMS_LEFT, Run, RunState},
+        run::{DELETIONS_NEED_APPROVAL, ITEMS_LEFT, Notice, Run, RunState},
         source::{RunKey, SourceKey},
     },
     store::{
         items::{self, Failure, Row},
+        notices,
         runs::{self, RunFilter},
         sources,
     },
 };
+
+/// Notices that a run shows.
+pub const SHOWN_NOTICES: u64 = 100;
 
 /// Items that a run lists as not finished.
 pub const MAX_ISSUES: u64 = 100;
@@ -101,6 +105,17 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
 /// Whether a failure is why a run left an item: it happened in that run, or an earlier one kept the run from trying.
 fn kept_from(failure: &Failure, run: &Run) -> bool {
     failure.run == run.key || failure.next_attempt.is_some_and(|time| time > run.create_time)
+}
+
+/// What a run that has ended came upon.
+///
+/// # Errors
+/// When the database fails.
+pub async fn notices(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Notice>, OpError> {
+    if named.run.end_time.is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(notices::list(ctx.store.read(), named.run.key, SHOWN_NOTICES).await?)
 }
 
 fn why(row: &Row, parent_known: bool) -> (String, String) {

@@ -23,5 +23,7 @@ pub(super) async fn answer(
     let name = name.ok_or_else(parse::broken)?;
     let run =
         approve_deletions::approve_deletions(ctx, &name, request.max_deletions).await.map_err(status)?;
-    Ok(Response::new(pb::ApproveDeletionsResponse { run: Some(messages::run(&NamedRun { name, run }, &[])) }))
+    Ok(Response::new(pb::ApproveDeletionsResponse {
+        run: Some(messages::run(&NamedRun { name, run }, &[], Vec::new())),
+    }))
 }

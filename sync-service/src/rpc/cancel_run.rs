@@ -9,5 +9,7 @@ use crate::ops::{Ctx, cancel_run, runs::NamedRun};
 pub(super) async fn answer(ctx: &Ctx, request: pb::CancelRunRequest) -> Answer<pb::CancelRunResponse> {
     let name = parse::run_name("name", &request.name)?;
     let run = cancel_run::cancel_run(ctx, &name).await.map_err(status)?;
-    Ok(Response::new(pb::CancelRunResponse { run: Some(messages::run(&NamedRun { name, run }, &[])) }))
+    Ok(Response::new(pb::CancelRunResponse {
+        run: Some(messages::run(&NamedRun { name, run }, &[], Vec::new())),
+    }))
 }

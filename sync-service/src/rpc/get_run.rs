@@ -10,5 +10,6 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::GetRunRequest) -> Answer<pb::
     let name = parse::run_name("name", &request.name)?;
     let run = runs::get(ctx, &name).await.map_err(status)?;
     let issues = runs::issues(ctx, &run).await.map_err(status)?;
-    Ok(Response::new(pb::GetRunResponse { run: Some(messages::run(&run, &issues)) }))
+    let notices = runs::notices(ctx, &run).await.map_err(status)?;
+    Ok(Response::new(pb::GetRunResponse { run: Some(messages::run(&run, &issues, notices)) }))
 }

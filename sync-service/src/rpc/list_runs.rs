@@ -35,7 +35,7 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::ListRunsRequest) -> Answer<pb
         Some(last) if more => paging::next_page_token(&list, &[&last.run.key.0.to_string()]),
         _ => String::new(),
     };
-    let runs = found.iter().map(|run| messages::run(run, &[])).collect();
+    let runs = found.iter().map(|run| messages::run(run, &[], Vec::new())).collect();
     Ok(Response::new(pb::ListRunsResponse { runs, next_page_token }))
 }
 

@@ -8,7 +8,8 @@ use service_kit::{clock::Timestamp, clock::duration_to_proto};
 use crate::{
     domain::{
         action::{Action, ActionToken, ActionTokenError, Step},
-        run::{RunPhase, RunState},
+        baseline::Baseline,
+        run::{Notice, RunPhase, RunState},
         source::{Destination, Health, Source},
     },
     ops::runs::{Issue, NamedRun},
@@ -47,7 +48,7 @@ fn source_state(source: &Source, now: Timestamp) -> pb::SourceState {
     }
 }
 
-pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
+pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> pb::Run {
     let run = &named.run;
     let counts = &run.counts;
     pb::Run {
@@ -75,6 +76,7 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
             files_planned: counts.files_planned,
             bytes_planned: counts.bytes_planned,
             deletions_held: counts.deletions_held,
+            local_kept: counts.local_kept,
             bytes_received: counts.effort_before.bytes_received + counts.effort.bytes_received,
         }),
         issues: issues
@@ -87,6 +89,10 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue]) -> pb::Run {
                 attempts: i32::try_from(issue.attempts).unwrap_or(i32::MAX),
                 next_attempt_time: issue.next_attempt.map(Timestamp::to_proto),
             })
+            .collect(),
+        notices: notices
+            .into_iter()
+            .map(|Notice { reason, path, detail }| pb::Notice { reason, path, detail })
             .collect(),
     }
 }
@@ -106,18 +112,35 @@ pub(super) fn action(action: Action) -> Result<pb::Action, ActionTokenError> {
     let token = ActionToken::encode(&action.token)?;
     let kind = match action.step {
         Step::MakeFolder => pb::action::Kind::MakeFolder(pb::MakeFolder {}),
-        Step::Move { from } => pb::action::Kind::Move(pb::Move { from }),
-        Step::PutContent { size, hash, modified, e_tag } => pb::action::Kind::PutContent(pb::PutContent {
-            size,
-            quick_xor_hash: hash.unwrap_or_default(),
-            modified_time: modified.map(Timestamp::to_proto),
-            e_tag,
-        }),
-        Step::SetTimes { modified } => {
-            pb::action::Kind::SetTimes(pb::SetTimes { modified_time: Some(modified.to_proto()) })
+        Step::Move { from, expected } => {
+            pb::action::Kind::Move(pb::Move { from, expected: expected.map(file_state) })
         }
-        Step::DeleteFile => pb::action::Kind::DeleteFile(pb::DeleteFile {}),
+        Step::PutContent { size, hash, modified, e_tag, expected, deletes_replaced } => {
+            pb::action::Kind::PutContent(pb::PutContent {
+                size,
+                quick_xor_hash: hash.unwrap_or_default(),
+                modified_time: modified.map(Timestamp::to_proto),
+                e_tag,
+                expected: expected.map(file_state),
+                deletes_replaced,
+            })
+        }
+        Step::SetTimes { modified, expected } => pb::action::Kind::SetTimes(pb::SetTimes {
+            modified_time: Some(modified.to_proto()),
+            expected: Some(file_state(expected)),
+        }),
+        Step::DeleteFile { expected } => {
+            pb::action::Kind::DeleteFile(pb::DeleteFile { expected: Some(file_state(expected)) })
+        }
         Step::DeleteFolder => pb::action::Kind::DeleteFolder(pb::DeleteFolder {}),
     };
     Ok(pb::Action { item_id: action.item_id, token, path: action.path, kind: Some(kind) })
+}
+
+fn file_state(file: Baseline) -> pb::FileState {
+    pb::FileState {
+        size: file.size,
+        modified_time: file.modified.map(Timestamp::to_proto),
+        quick_xor_hash: file.hash.unwrap_or_default(),
+    }
 }

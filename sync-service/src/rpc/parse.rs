@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
-use service_kit::{clock::duration_from_proto, resource_name::ResourceId, status::Violations};
+use proto::sync::v1 as pb;
+use service_kit::{
+    clock::{Timestamp, duration_from_proto},
+    resource_name::ResourceId,
+    status::Violations,
+};
 
-use crate::domain::names::{RunName, SourceName, TenantName};
+use crate::domain::{
+    baseline::Baseline,
+    names::{RunName, SourceName, TenantName},
+    run::Notice,
+};
 
 /// Longest text for people, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
@@ -62,4 +71,16 @@ pub(super) fn duration(
 /// A violation was recorded and yet nothing is wrong: cannot happen, and is not worth a panic.
 pub(super) fn broken() -> tonic::Status {
     tonic::Status::internal("internal error")
+}
+
+pub(super) fn file_state(file: pb::FileState) -> Baseline {
+    Baseline {
+        size: file.size,
+        modified: file.modified_time.as_ref().and_then(Timestamp::from_proto),
+        hash: Some(file.quick_xor_hash).filter(|hash| !hash.is_empty()),
+    }
+}
+
+pub(super) fn notice(notice: pb::Notice) -> Notice {
+    Notice { reason: notice.reason, path: notice.path, detail: notice.detail }
 }

@@ -16,6 +16,9 @@ use crate::{
 /// Most outcomes in one report.
 const MAX_OUTCOMES: usize = 500;
 
+/// Most notices of one outcome.
+const MAX_NOTICES: usize = 10;
+
 pub(super) async fn answer(
     ctx: &Ctx,
     request: pb::ReportOutcomesRequest,
@@ -35,7 +38,9 @@ fn parse_request(request: pb::ReportOutcomesRequest) -> Result<(RunName, Vec<Out
     let mut outcomes = Vec::with_capacity(request.outcomes.len());
     for (index, outcome) in request.outcomes.into_iter().enumerate() {
         let result = match outcome.result {
-            Some(pb::outcome::Result::Done(done)) => OutcomeResult::Done { bytes: done.bytes.max(0) },
+            Some(pb::outcome::Result::Done(done)) => {
+                OutcomeResult::Done { bytes: done.bytes.max(0), file: done.file.map(parse::file_state) }
+            }
             Some(pb::outcome::Result::Failed(failed)) if !failed.reason.is_empty() => {
                 OutcomeResult::Failed { reason: failed.reason, detail: failed.detail }
             }
@@ -44,7 +49,11 @@ fn parse_request(request: pb::ReportOutcomesRequest) -> Result<(RunName, Vec<Out
                 continue;
             }
         };
-        outcomes.push(Outcome { item_id: outcome.item_id, token: outcome.token, result });
+        if outcome.notices.len() > MAX_NOTICES {
+            bad.add(&format!("outcomes[{index}].notices"), format!("holds more than {MAX_NOTICES}"));
+        }
+        let notices = outcome.notices.into_iter().map(parse::notice).collect();
+        outcomes.push(Outcome { item_id: outcome.item_id, token: outcome.token, result, notices });
     }
     bad.finish()?;
     Ok((name.ok_or_else(parse::broken)?, outcomes))

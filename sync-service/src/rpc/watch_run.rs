@@ -60,7 +60,8 @@ impl Watch {
             };
             if self.last.as_ref() != Some(&run) {
                 let issues = runs::issues(&self.ctx, &run).await.map_err(status)?;
-                let message = messages::run(&run, &issues);
+                let notices = runs::notices(&self.ctx, &run).await.map_err(status)?;
+                let message = messages::run(&run, &issues, notices);
                 self.last = Some(run);
                 return Ok(Some(pb::WatchRunResponse { run: Some(message) }));
             }

@@ -15,6 +15,7 @@ use super::{
     entity::item::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
+    baseline::Baseline,
     item::{Applied, Desired, Item, Kind, Work},
     source::{RunKey, SourceKey},
 };
@@ -105,6 +106,9 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::AppliedKind,
             Column::AppliedVersion,
             Column::AppliedModifiedTime,
+            Column::AppliedSize,
+            Column::AppliedHash,
+            Column::AppliedFileTime,
             Column::Generation,
             Column::Work,
             Column::FailedRunKey,
@@ -389,6 +393,11 @@ pub(super) fn read(row: Model) -> Result<Row, StoreError> {
             kind: codes::kind(code)?,
             version: row.applied_version,
             modified: row.applied_modified_time.map(Timestamp::from_millis),
+            file: Baseline {
+                size: row.applied_size,
+                modified: row.applied_file_time.map(Timestamp::from_millis),
+                hash: row.applied_hash,
+            },
         }),
     };
     let failure = row.failed_run_key.map(|run| Failure {
@@ -404,6 +413,7 @@ pub(super) fn read(row: Model) -> Result<Row, StoreError> {
 fn write(source: SourceKey, row: &Row) -> ActiveModel {
     let desired = row.item.desired.as_ref();
     let applied = row.item.applied.as_ref();
+    let file = applied.map(|applied| &applied.file);
     let failure = row.failure.as_ref();
     ActiveModel {
         source_key: Set(source.0),
@@ -422,6 +432,9 @@ fn write(source: SourceKey, row: &Row) -> ActiveModel {
         applied_kind: Set(applied.map(|applied| codes::kind_code(applied.kind))),
         applied_version: Set(applied.map(|applied| applied.version.clone()).unwrap_or_default()),
         applied_modified_time: Set(applied.and_then(|applied| applied.modified).map(Timestamp::as_millis)),
+        applied_size: Set(file.and_then(|file| file.size)),
+        applied_hash: Set(file.and_then(|file| file.hash.clone())),
+        applied_file_time: Set(file.and_then(|file| file.modified).map(Timestamp::as_millis)),
         generation: Set(row.generation),
         work: Set(codes::work_code(row.item.work())),
         failed_run_key: Set(failure.map(|failure| failure.run.0)),

@@ -141,6 +141,7 @@ pub async fn update(conn: &impl Connection, run: &Run) -> Result<(), StoreError>
         files_planned: Set(counts.files_planned),
         bytes_planned: Set(counts.bytes_planned),
         deletions_held: Set(counts.deletions_held),
+        local_kept: Set(counts.local_kept),
         graph_requests: Set(counts.effort.graph_requests),
         graph_requests_before: Set(counts.effort_before.graph_requests),
         bytes_received: Set(counts.effort.bytes_received),
@@ -204,6 +205,7 @@ fn read(row: Model) -> Result<Run, StoreError> {
             files_planned: row.files_planned,
             bytes_planned: row.bytes_planned,
             deletions_held: row.deletions_held,
+            local_kept: row.local_kept,
             effort: Effort { graph_requests: row.graph_requests, bytes_received: row.bytes_received },
             effort_before: Effort {
                 graph_requests: row.graph_requests_before,

@@ -19,7 +19,7 @@ use super::{
     execute::{Executor, is_transfer},
     recover::intent,
     run::Stop,
-    service::{SyncService, passes},
+    service::SyncService,
 };
 use crate::destination::{Destination, Intent};
 
@@ -65,17 +65,17 @@ impl Applier {
                 stop: &self.stop,
                 tasks: JoinSet::new(),
             };
-            let result = wave.run(pages, &mut reporter).await;
+            let mut result = wave.run(pages, &mut reporter).await;
+            if result.as_ref().is_err_and(WorkerError::is_passing) {
+                // What is under way must not be begun a second time.
+                result = wave.settle(&mut reporter).await.and(result);
+            }
             // Also when the wave failed: what is done and durable need not be done again.
             let flushed = reporter.flush().await;
             match (result, flushed) {
                 (Ok(0), Ok(())) => return Ok(reporter.destination.announce(&[]).await?),
                 (Ok(_), Ok(())) => broken = 0,
-                (Err(WorkerError::Service(status)), Ok(()))
-                    if passes(&status) && broken < MAX_BROKEN_STREAMS =>
-                {
-                    broken += 1;
-                }
+                (Err(error), Ok(())) if error.is_passing() && broken < MAX_BROKEN_STREAMS => broken += 1,
                 (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
             }
         }
@@ -137,6 +137,16 @@ impl Wave<'_> {
                 told = self.stop.told() => return Err(told),
             }
         }
+    }
+}
+
+impl Wave<'_> {
+    /// Waits for the transfers that are under way.
+    async fn settle(&mut self, reporter: &mut Reporter<'_>) -> Result<(), WorkerError> {
+        while let Some(done) = self.tasks.join_next().await {
+            reporter.add(done.map_err(WorkerError::Task)??).await?;
+        }
+        Ok(())
     }
 }
 

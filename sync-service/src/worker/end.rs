@@ -6,6 +6,7 @@ use graph_client::{GraphError, Retry, TokenError};
 use service_kit::{exit::Exit, status::status_reason, status::status_retry_after};
 use tonic::{Code, Status};
 
+use super::service::passes;
 use crate::{
     destination::DestinationError,
     domain::run::{FinishState, RunState, WORKER_STOPPED},
@@ -57,6 +58,11 @@ impl From<Status> for WorkerError {
 }
 
 impl WorkerError {
+    /// Whether sync-service was away for a moment, and the work may go on.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Service(status) if passes(status))
+    }
+
     /// How the run is to be finished.
     pub fn finish_state(&self) -> FinishState {
         match self {

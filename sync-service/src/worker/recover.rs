@@ -4,8 +4,13 @@ use proto::sync::v1::{self as pb, action::Kind};
 use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 use tonic::Code;
 
-use super::{WorkerError, service::SyncService, transfer::is_rewritten};
-use crate::destination::{Change, Destination, Intent};
+use super::{
+    WorkerError,
+    file_state::{expected, found},
+    service::SyncService,
+    transfer::is_rewritten,
+};
+use crate::destination::{Change, Destination, Intent, Made};
 
 /// Outcomes in one report at most.
 const MAX_REPORT: usize = 250;
@@ -50,6 +55,7 @@ pub(super) fn intent(action: &pb::Action) -> Option<Intent> {
                 put.size,
                 comparable.then(|| put.quick_xor_hash.clone()),
                 time(&put.modified_time),
+                expected(put.expected.as_ref()),
             )
         }
         Kind::SetTimes(times) => Change::SetTimes { modified: time(&times.modified_time)?.as_millis() },
@@ -63,14 +69,21 @@ pub(super) fn intent(action: &pb::Action) -> Option<Intent> {
     })
 }
 
-fn outcome(intent: &Intent) -> pb::Outcome {
-    let bytes = match intent.change {
+fn outcome(made: &Made) -> pb::Outcome {
+    let bytes = match made.intent.change {
         Change::PutContent { size, .. } => size,
         Change::MakeFolder | Change::Move { .. } | Change::SetTimes { .. } | Change::Delete => 0,
     };
+    let file = made.file.clone();
+    let done = pb::Done {
+        bytes,
+        quick_xor_hash: file.as_ref().and_then(|file| file.hash.clone()).unwrap_or_default(),
+        file: file.map(found),
+    };
     pb::Outcome {
-        item_id: intent.item_id.clone(),
-        token: intent.token.clone(),
-        result: Some(pb::outcome::Result::Done(pb::Done { bytes, quick_xor_hash: String::new() })),
+        item_id: made.intent.item_id.clone(),
+        token: made.intent.token.clone(),
+        result: Some(pb::outcome::Result::Done(done)),
+        notices: Vec::new(),
     }
 }

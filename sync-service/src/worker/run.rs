@@ -24,7 +24,7 @@ use super::{
     transfer::Transfers,
 };
 use crate::{
-    destination::{Destination, LocalFolder, Marker},
+    destination::{Destination, LocalFolder, LocalFolderOptions, Marker},
     domain::run::{FinishState, Remainder, RunState, final_state},
 };
 
@@ -79,7 +79,9 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     // Before anything is listed: a run that cannot write its destination is to say so at once.
-    let destination = open_destination(source, lease.destination_expected).await?;
+    let options =
+        LocalFolderOptions { clock: Arc::clone(&worker.clock), bin_retention: worker.bin_retention };
+    let destination = open_destination(source, lease.destination_expected, options).await?;
     let tokens: Arc<dyn graph_client::TokenSource> =
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
 
@@ -113,12 +115,17 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     };
     ingest(&listing, lease).await?;
     applier.apply(false).await?;
-    Ok(applier.executor.clear_parts().await?)
+    applier.executor.clear_parts().await?;
+    if let Err(error) = applier.destination.tidy().await {
+        tracing::warn!(run = %lease.run, error = %ErrorChain(&error), "the bin could not be cleared");
+    }
+    Ok(())
 }
 
 async fn open_destination(
     source: &pb::Source,
     filled_before: bool,
+    options: LocalFolderOptions,
 ) -> Result<Arc<dyn Destination>, WorkerError> {
     let Some(pb::source::Destination::LocalFolder(folder)) = &source.destination else {
         return Err(WorkerError::Protocol("a source without a destination that this version knows"));
@@ -128,7 +135,7 @@ async fn open_destination(
         source: source.name.clone(),
         source_create_time: made.map(|time| time.to_string()).unwrap_or_default(),
     };
-    let folder = LocalFolder::open(&PathBuf::from(&folder.path), &marker, filled_before).await?;
+    let folder = LocalFolder::open(&PathBuf::from(&folder.path), &marker, filled_before, options).await?;
     Ok(Arc::new(folder))
 }
 

@@ -12,22 +12,15 @@ use proto::sync::v1 as pb;
 use service_kit::clock::Timestamp;
 
 use super::{
+    file_state,
     heartbeat::Spent,
     links::Links,
     ranges::{self, InRanges},
 };
-use crate::destination::{Destination, DestinationError, NewFile};
+use crate::destination::{Destination, DestinationError, Kept, NewFile, Placed, Placement};
 
 /// How often one file is fetched in one run before it counts as failed.
 const MAX_TRIES: u32 = 4;
-
-/// What was transferred.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Transferred {
-    pub(super) bytes: i64,
-    /// `quickXorHash` in base64.
-    pub(super) hash: String,
-}
 
 /// Why a file was not transferred.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +47,14 @@ impl TransferError {
             Self::Destination(error) => error.reason().to_owned(),
             Self::ChangedUnderneath => "CHANGED_UNDERNEATH".to_owned(),
             Self::Corrupt => "HASH_MISMATCH".to_owned(),
+        }
+    }
+
+    /// What was kept before it failed.
+    pub(super) fn kept(self) -> Vec<Kept> {
+        match self {
+            Self::Destination(DestinationError::SetAside { kept, .. }) => vec![kept],
+            Self::Destination(_) | Self::Graph(_) | Self::ChangedUnderneath | Self::Corrupt => Vec::new(),
         }
     }
 }
@@ -112,7 +113,7 @@ impl Transfers {
         item_id: &str,
         path: &[String],
         expected: &pb::PutContent,
-    ) -> Result<Transferred, TransferError> {
+    ) -> Result<Placed, TransferError> {
         let modified = expected.modified_time.as_ref().and_then(Timestamp::from_proto);
         let mut link = self.links.take(item_id);
         let mut mismatch: Option<String> = None;
@@ -138,10 +139,15 @@ impl Transfers {
             let same_again = mismatch.as_ref() == Some(&fetched.hash);
             let believable = expected.quick_xor_hash.is_empty() && fetched.whole || is_rewritten(path);
             if as_listed(&fetched, expected) || same_again && believable {
-                let transferred = Transferred { bytes: fetched.size, hash: fetched.hash };
-                fetched.file.finish(path, modified).await?;
+                let placement = Placement {
+                    modified,
+                    hash: fetched.hash,
+                    expected: file_state::expected(expected.expected.as_ref()),
+                    deletes_replaced: expected.deletes_replaced,
+                };
+                let placed = fetched.file.finish(path, placement).await?;
                 self.forget_parts(item_id, expected);
-                return Ok(transferred);
+                return Ok(placed);
             }
             failure = TransferError::Corrupt;
             if same_again {

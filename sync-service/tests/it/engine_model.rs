@@ -6,6 +6,7 @@
 
 mod drive;
 mod mirror;
+mod owner;
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use service_kit::database::DatabaseUrl;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use self::{
     drive::{Drive, Op},
     mirror::{Crash, Mirror},
+    owner::{LocalChange, Owner},
 };
 
 /// One run: what happens to the drive before it, and how it is disturbed.
@@ -77,6 +79,40 @@ proptest! {
                 prop_assert_eq!(mirror.tree(), drive.tree());
             }
             Ok(())
+        })?;
+    }
+}
+
+/// What somebody does in the mirror. Numbers pick among what there is.
+fn local_change() -> impl Strategy<Value = LocalChange> {
+    prop_oneof![
+        any::<u16>().prop_map(LocalChange::Edit),
+        (any::<u16>(), 0_u8..6).prop_map(|(folder, name)| LocalChange::Plant { folder, name }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_somebody_writes_into_the_mirror_is_never_lost(
+        rounds in proptest::collection::vec((round(), proptest::collection::vec(local_change(), 0..4)), 1..5)
+    ) {
+        runtime().block_on(async {
+            let mut drive = Drive::default();
+            let mirror = Mirror::new().await;
+            let mut owner = Owner::default();
+            for (round, changes) in rounds {
+                for op in &round.ops {
+                    drive.apply(op);
+                }
+                for change in &changes {
+                    owner.apply(&mirror, change);
+                }
+                mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
+                owner.check(&mirror.tree(), &drive.tree())?;
+            }
+            Ok::<(), TestCaseError>(())
         })?;
     }
 }

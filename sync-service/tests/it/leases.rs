@@ -77,6 +77,7 @@ async fn every_call_of_a_worker_that_was_replaced_is_refused_and_changes_nothing
         item_id: action.item_id,
         token: action.token,
         result: Some(pb::outcome::Result::Done(pb::Done::default())),
+        notices: Vec::new(),
     };
     let report = pb::ReportOutcomesRequest { run: run.clone(), epoch, outcomes: vec![outcome] };
     assert_eq!(refusal(client.report_outcomes(report).await), lost());
@@ -189,6 +190,7 @@ async fn an_outcome_with_a_foreign_token_is_refused_with_all_others_of_its_repor
         item_id: action.item_id.clone(),
         token,
         result: Some(pb::outcome::Result::Done(pb::Done::default())),
+        notices: Vec::new(),
     };
     let outcomes = vec![done(action.token.clone()), done(b"made up".to_vec())];
     let report = pb::ReportOutcomesRequest { run: lease.run.clone(), epoch: lease.epoch, outcomes };

@@ -21,6 +21,8 @@ mod lifecycle;
 #[cfg(test)]
 mod listing_faults;
 #[cfg(test)]
+mod local_changes;
+#[cfg(test)]
 mod mirror_a_drive;
 #[cfg(test)]
 mod no_leaks;

@@ -26,7 +26,7 @@ use simulator::{DriveHandle, DriveSpec, EntryKind, NameStyle, Simulator};
 use sync_service::{
     domain::{local_name, names::SourceName},
     ops::LEASE_TTL,
-    worker::{DEFAULT_LINKS, RunEnd, Worker, WorkerConfig},
+    worker::{DEFAULT_BIN_RETENTION, DEFAULT_LINKS, RunEnd, Worker, WorkerConfig},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -142,6 +142,7 @@ impl World {
             graph,
             name: "w".to_owned(),
             transfers: 8,
+            bin_retention: DEFAULT_BIN_RETENTION,
         };
         Worker::new(config, Arc::new(SystemClock), setup.stop).unwrap()
     }

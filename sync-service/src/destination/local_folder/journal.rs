@@ -6,16 +6,23 @@
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use cap_std::fs::{Dir, Metadata};
-use graph_client::quick_xor::QuickXor;
 
-use super::{found, sync_folder};
+use super::{
+    found,
+    keep::content_hash,
+    spot::{self, Spot},
+    sync_folder,
+};
 use crate::{
-    destination::{Change, Intent},
-    domain::local_name::OWN_FOLDER,
+    destination::{Change, Intent, Made},
+    domain::{
+        baseline::{Baseline, Look},
+        local_name::OWN_FOLDER,
+    },
 };
 
 /// Inside [`OWN_FOLDER`]: one intent per line, as JSON.
@@ -29,9 +36,6 @@ const MAX_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// File systems keep modification times with at least this precision.
 const COARSEST_TIME: Duration = Duration::from_secs(2);
-
-/// Bytes read at once to compare a file's content.
-const READ_BYTES: usize = 256 * 1024;
 
 /// Replaces the journal, durably.
 pub(super) fn write(root: &Dir, intents: &[Intent]) -> io::Result<()> {
@@ -52,7 +56,7 @@ pub(super) fn write(root: &Dir, intents: &[Intent]) -> io::Result<()> {
 }
 
 /// The changes in the journal that were made.
-pub(super) fn made(root: &Dir) -> io::Result<Vec<Intent>> {
+pub(super) fn made(root: &Dir) -> io::Result<Vec<Made>> {
     let file = match root.open(Path::new(OWN_FOLDER).join(JOURNAL_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -61,72 +65,101 @@ pub(super) fn made(root: &Dir) -> io::Result<Vec<Intent>> {
     let mut made = Vec::new();
     for line in BufReader::new(file.take(MAX_JOURNAL_BYTES)).lines() {
         let intent: Intent = serde_json::from_str(&line?)?;
-        if was_made(root, &intent)? {
-            made.push(intent);
+        match was_made(root, &intent)? {
+            Found::Not => {}
+            Found::Made => made.push(Made { intent, file: None }),
+            Found::MadeFile(file) => made.push(Made { intent, file: Some(file) }),
         }
     }
     Ok(made)
 }
 
-fn was_made(root: &Dir, intent: &Intent) -> io::Result<bool> {
-    let path: PathBuf = intent.path.iter().collect();
-    let there = metadata(root, &path)?;
-    match &intent.change {
-        Change::MakeFolder => Ok(there.is_some_and(|entry| entry.is_dir())),
-        Change::Move { from } => {
-            Ok(there.is_some() && metadata(root, &from.iter().collect::<PathBuf>())?.is_none())
-        }
-        Change::Delete => Ok(there.is_none()),
-        Change::SetTimes { modified } => {
-            Ok(there.is_some_and(|entry| has_time(&entry, *modified, Duration::ZERO)))
-        }
-        Change::PutContent { size, hash, modified } => {
-            match there {
-                Some(entry) if entry.is_file() => {
-                    let timely = modified.is_none_or(|modified| has_time(&entry, modified, COARSEST_TIME));
-                    match hash {
-                        _ if !timely => Ok(false),
-                        Some(hash) => Ok(content_hash(root, &path)? == *hash),
-                        // The time alone tells where bytes cannot be compared, and the size where there is no time either.
-                        None => Ok(modified.is_some()
-                            || i64::try_from(entry.len()).is_ok_and(|length| length == *size)),
-                    }
-                }
-                _ => Ok(false),
+/// What the destination tells of an announced change.
+enum Found {
+    /// It was not made.
+    Not,
+    /// It was made.
+    Made,
+    /// It was made, and left this file.
+    MadeFile(Baseline),
+}
+
+fn was_made(root: &Dir, intent: &Intent) -> io::Result<Found> {
+    let there = look(root, &intent.path)?;
+    let without_file = |made: bool| if made { Found::Made } else { Found::Not };
+    Ok(match &intent.change {
+        Change::MakeFolder => without_file(there.is_some_and(|(_, entry)| entry.is_dir())),
+        Change::Move { from } => without_file(there.is_some() && look(root, from)?.is_none()),
+        Change::Delete => without_file(there.is_none()),
+        Change::SetTimes { modified } => there
+            .filter(|(_, entry)| has_time(entry, *modified, Duration::ZERO))
+            .map_or(Found::Not, |(_, entry)| Found::MadeFile(state(&entry, None))),
+        Change::PutContent { size, hash, modified, expected } => match there {
+            Some((spot, entry)) if entry.is_file() => {
+                let content = Content { size: *size, hash: hash.as_deref(), modified: *modified };
+                content_made(&spot, &entry, &content, expected.as_ref())?
             }
-        }
+            Some(_) | None => Found::Not,
+        },
+    })
+}
+
+/// A content that was to be put in place.
+struct Content<'a> {
+    size: i64,
+    hash: Option<&'a str>,
+    modified: Option<i64>,
+}
+
+fn content_made(
+    spot: &Spot,
+    entry: &Metadata,
+    content: &Content<'_>,
+    expected: Option<&Baseline>,
+) -> io::Result<Found> {
+    let timely = content.modified.is_none_or(|modified| has_time(entry, modified, COARSEST_TIME));
+    if !timely {
+        return Ok(Found::Not);
+    }
+    if let Some(wanted) = content.hash {
+        let made = content_hash(spot)? == wanted;
+        return Ok(if made { Found::MadeFile(state(entry, content.hash)) } else { Found::Not });
+    }
+    // The old file where it was, which may have the time of the new one.
+    let size = i64::try_from(entry.len()).unwrap_or(i64::MAX);
+    if expected.is_some_and(|old| old.look(size, Some(spot::modified(entry))) == Look::Unchanged) {
+        return Ok(Found::Not);
+    }
+    // The time alone tells where bytes cannot be compared, and the size where there is no time either.
+    let made = content.modified.is_some() || size == content.size;
+    if !made {
+        return Ok(Found::Not);
+    }
+    let hash = content_hash(spot)?;
+    Ok(Found::MadeFile(state(entry, Some(&hash))))
+}
+
+fn state(entry: &Metadata, hash: Option<&str>) -> Baseline {
+    Baseline {
+        size: i64::try_from(entry.len()).ok(),
+        modified: Some(spot::modified(entry)),
+        hash: hash.map(str::to_owned),
     }
 }
 
-fn metadata(root: &Dir, path: &Path) -> io::Result<Option<Metadata>> {
-    match root.symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
-    }
+fn look(root: &Dir, path: &[String]) -> io::Result<Option<(Spot, Metadata)>> {
+    let path: PathBuf = path.iter().collect();
+    let spot = match spot::find(root, &path) {
+        Ok(spot) => spot,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(spot.metadata()?.map(|entry| (spot, entry)))
 }
 
 fn has_time(entry: &Metadata, millis: i64, tolerance: Duration) -> bool {
     // A time before 1970 is not set, see `set_modified`: then any will do.
-    let Ok(millis) = u64::try_from(millis) else { return true };
-    let wanted = UNIX_EPOCH + Duration::from_millis(millis);
-    let Ok(found) = entry.modified().map(cap_std::time::SystemTime::into_std) else { return false };
-    distance(found, wanted) <= tolerance
-}
-
-fn distance(one: SystemTime, other: SystemTime) -> Duration {
-    one.duration_since(other).unwrap_or_else(|error| error.duration())
-}
-
-fn content_hash(root: &Dir, path: &Path) -> io::Result<String> {
-    let mut file = root.open(path)?;
-    let mut hash = QuickXor::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let read = file.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(hash.base64());
-        };
-        hash.update(bytes);
-    }
+    millis < 0
+        || spot::modified(entry).as_millis().abs_diff(millis)
+            <= u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX)
 }

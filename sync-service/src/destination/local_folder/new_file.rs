@@ -1,28 +1,21 @@
 //! A file that is being written beside its place.
 
-use std::{
-    fs::File,
-    io::{self, ErrorKind},
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cap_std::fs::OpenOptions;
-use service_kit::clock::Timestamp;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Inner, LocalFolder, TEMPORARY_FOLDER, parent_missing, set_modified};
+use super::{Inner, LocalFolder, found, keep::segments, parent_missing, set_modified, spot};
 use crate::{
-    destination::{DestinationError, NewFile},
-    domain::local_name::OWN_FOLDER,
+    destination::{DestinationError, NewFile, Placed, Placement},
+    domain::baseline::Baseline,
 };
 
 /// Starts a file in the temporary folder.
 pub(super) async fn begin(folder: &LocalFolder) -> Result<Box<dyn NewFile>, DestinationError> {
-    let number = folder.inner.next_temporary.fetch_add(1, Ordering::Relaxed);
-    let path = [OWN_FOLDER.to_owned(), TEMPORARY_FOLDER.to_owned(), number.to_string()];
+    let path = segments(&folder.inner.temporary_path());
     let file = folder
         .run("start a file in", &path, |inner, path| {
             let file = inner.root.open_with(path, OpenOptions::new().write(true).create_new(true))?;
@@ -72,24 +65,38 @@ impl NewFile for LocalFile {
     async fn finish(
         mut self: Box<Self>,
         path: &[String],
-        modified: Option<Timestamp>,
-    ) -> Result<(), DestinationError> {
+        placement: Placement,
+    ) -> Result<Placed, DestinationError> {
         self.file.flush().await.map_err(|source| self.failed("write", source))?;
         let file =
             self.file.try_clone().await.map_err(|source| self.failed("write", source))?.into_std().await;
-        let from = self.temporary.path.clone();
-        self.folder
+        let (from, note) = (self.temporary.path.clone(), self.temporary.note.clone());
+        let placed = self
+            .folder
             .run("put in place", path, move |inner, path| {
-                if let Some(modified) = modified {
+                if let Some(modified) = placement.modified {
                     set_modified(&file, modified)?;
                 }
                 file.sync_all()?;
-                inner.root.rename(&from, &inner.root, path)?;
-                inner.touch(path);
-                Ok(())
+                // From here on other bytes may lie under the name of the parts.
+                if let Some(note) = note {
+                    found(inner.root.remove_file(note))?;
+                }
+                let written = cap_std::fs::Metadata::from_file(&file)?;
+                let mut kept = Vec::new();
+                if !inner.put_in_place(&from, path, &placement, &mut kept)? {
+                    return Ok(None);
+                }
+                let file = Baseline {
+                    size: i64::try_from(written.len()).ok(),
+                    modified: Some(spot::modified(&written)),
+                    hash: Some(placement.hash),
+                };
+                Ok(Some(Placed { file, kept }))
             })
             .await
-            .map_err(taken_or_no_parent)
+            .map_err(parent_missing)?;
+        placed.ok_or_else(|| DestinationError::Taken { path: path.join("/") })
     }
 }
 
@@ -97,14 +104,4 @@ impl LocalFile {
     fn failed(&self, what: &'static str, source: io::Error) -> DestinationError {
         DestinationError::Io { what, path: self.temporary.path.to_string_lossy().into_owned(), source }
     }
-}
-
-/// What is in the way of a file is a folder, or the folder that it belongs into is not there.
-fn taken_or_no_parent(error: DestinationError) -> DestinationError {
-    if let DestinationError::Io { path, source, .. } = &error
-        && source.kind() == ErrorKind::IsADirectory
-    {
-        return DestinationError::Taken { path: path.clone() };
-    }
-    parent_missing(error)
 }

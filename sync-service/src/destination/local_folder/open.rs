@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64},
@@ -15,7 +15,7 @@ use cap_std::{
     fs::{Dir, OpenOptions},
 };
 
-use super::{Inner, LocalFolder, STAGING_FOLDER, TEMPORARY_FOLDER, sync_folder};
+use super::{Inner, LocalFolder, LocalFolderOptions, STAGING_FOLDER, TEMPORARY_FOLDER, spot, sync_folder};
 use crate::{
     destination::{DestinationError, Marker, marker::MARKER_FILE},
     domain::local_name::OWN_FOLDER,
@@ -28,6 +28,7 @@ pub(super) fn open(
     path: &Path,
     marker: &Marker,
     filled_before: bool,
+    options: LocalFolderOptions,
 ) -> Result<LocalFolder, DestinationError> {
     let io = |what: &'static str| {
         move |source| DestinationError::Io { what, path: path.display().to_string(), source }
@@ -44,7 +45,7 @@ pub(super) fn open(
     }
     std::fs::create_dir_all(path).map_err(io("make the destination"))?;
     let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(io("open the destination"))?;
-    let marker_path = Path::new(OWN_FOLDER).join(MARKER_FILE);
+    let marker_path = own(MARKER_FILE);
     match root.read_to_string(&marker_path) {
         Ok(text) => check_marker(path, &text, marker)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -63,7 +64,11 @@ pub(super) fn open(
         Err(error) => return Err(io("read the marker of")(error)),
     }
     for folder in [TEMPORARY_FOLDER, STAGING_FOLDER] {
-        root.create_dir_all(Path::new(OWN_FOLDER).join(folder)).map_err(io("write to the destination"))?;
+        root.create_dir_all(own(folder)).map_err(io("write to the destination"))?;
+        // Real folders: through a symbolic link, somebody's files would be taken for Sluice's own.
+        spot::find(&root, &own(folder))
+            .and_then(|spot| spot.open_folder())
+            .map_err(io("use Sluice's own folder in"))?;
     }
     let lock = lock(&root, path)?;
     // Another source may have taken the folder since it was looked at; from here on none can.
@@ -74,12 +79,18 @@ pub(super) fn open(
     empty_temporary(&root).map_err(io("clear the temporary files of"))?;
     let inner = Inner {
         root,
+        options,
         next_temporary: AtomicU64::new(0),
         touched: Mutex::default(),
         flush_failed: AtomicBool::new(false),
         _lock: lock,
     };
     Ok(LocalFolder { inner: Arc::new(inner) })
+}
+
+/// A path inside [`OWN_FOLDER`].
+pub(super) fn own(name: &str) -> PathBuf {
+    Path::new(OWN_FOLDER).join(name)
 }
 
 fn missing_mirror(path: &Path) -> DestinationError {
@@ -113,7 +124,7 @@ fn check_marker(path: &Path, text: &str, marker: &Marker) -> Result<(), Destinat
 fn lock(root: &Dir, path: &Path) -> Result<File, DestinationError> {
     let io = |source| DestinationError::Io { what: "lock", path: path.display().to_string(), source };
     let options = OpenOptions::new().write(true).create(true).clone();
-    let file = root.open_with(Path::new(OWN_FOLDER).join(LOCK_FILE), &options).map_err(io)?.into_std();
+    let file = root.open_with(own(LOCK_FILE), &options).map_err(io)?.into_std();
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DestinationError::Busy { path: path.to_owned() }),
@@ -123,7 +134,7 @@ fn lock(root: &Dir, path: &Path) -> Result<File, DestinationError> {
 
 /// Writes the marker whole or not at all.
 fn write_marker(root: &Dir, marker_path: &Path, marker: &Marker) -> io::Result<()> {
-    let temporary = Path::new(OWN_FOLDER).join(TEMPORARY_FOLDER).join(MARKER_FILE);
+    let temporary = own(TEMPORARY_FOLDER).join(MARKER_FILE);
     root.write(&temporary, serde_json::to_vec_pretty(marker)?)?;
     root.open(&temporary)?.sync_all()?;
     root.rename(&temporary, root, marker_path)?;
@@ -132,7 +143,7 @@ fn write_marker(root: &Dir, marker_path: &Path, marker: &Marker) -> io::Result<(
 
 /// Removes what a worker that was killed left half written.
 fn empty_temporary(root: &Dir) -> io::Result<()> {
-    let folder = root.open_dir(Path::new(OWN_FOLDER).join(TEMPORARY_FOLDER))?;
+    let folder = root.open_dir(own(TEMPORARY_FOLDER))?;
     for entry in folder.entries()? {
         let entry = entry?;
         if !entry.file_type()?.is_dir() {

@@ -5,7 +5,10 @@ use std::os::unix::fs::symlink;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use service_kit::clock::ManualClock;
+
 use super::*;
+use crate::destination::{Placed, Placement};
 
 fn marker(source: &str) -> Marker {
     Marker { source: source.into(), source_create_time: "2026-01-01T00:00:00Z".into() }
@@ -15,16 +18,70 @@ fn path(text: &str) -> Vec<String> {
     text.split('/').map(str::to_owned).collect()
 }
 
+/// When everything happens, and how it is written in names.
+const NOW: Timestamp = Timestamp::from_millis(1_795_262_400_000);
+const STAMP: &str = "2026-11-21 12-00-00";
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(NOW))
+}
+
+fn options(clock: &Arc<ManualClock>, bin_retention: Duration) -> LocalFolderOptions {
+    LocalFolderOptions { clock: Arc::<ManualClock>::clone(clock), bin_retention }
+}
+
+async fn open(mirror: &Path, source: &str, filled: bool) -> Result<LocalFolder, DestinationError> {
+    LocalFolder::open(mirror, &marker(source), filled, options(&clock(), Duration::ZERO)).await
+}
+
 async fn opened() -> (TempDir, LocalFolder) {
     let home = TempDir::new().unwrap();
-    let folder = LocalFolder::open(&home.path().join("mirror"), &marker("s"), false).await.unwrap();
+    let folder = open(&home.path().join("mirror"), "s", false).await.unwrap();
     (home, folder)
 }
 
-async fn put(folder: &LocalFolder, at: &str, content: &'static [u8]) -> Result<(), DestinationError> {
+fn hash(content: &[u8]) -> String {
+    let mut hash = graph_client::quick_xor::QuickXor::new();
+    hash.update(content);
+    hash.base64()
+}
+
+/// Puts a file in place, instead of the one expected. Gives what the destination has now.
+async fn put_over(
+    folder: &LocalFolder,
+    at: &str,
+    content: &'static [u8],
+    expected: Option<&Baseline>,
+) -> Result<Placed, DestinationError> {
     let mut file = folder.begin_file().await?;
     file.write(Bytes::from_static(content)).await?;
-    file.finish(&path(at), Some(Timestamp::from_millis(1_700_000_000_000))).await
+    let placement = Placement {
+        modified: Some(Timestamp::from_millis(1_700_000_000_000)),
+        hash: hash(content),
+        expected: expected.cloned(),
+        deletes_replaced: false,
+    };
+    file.finish(&path(at), placement).await
+}
+
+async fn put(folder: &LocalFolder, at: &str, content: &'static [u8]) -> Result<Baseline, DestinationError> {
+    put_over(folder, at, content, None).await.map(|placed| placed.file)
+}
+
+async fn relocate(folder: &LocalFolder, from: &str, to: &str) -> Result<Vec<Kept>, DestinationError> {
+    folder.relocate(&path(from), &path(to), None).await
+}
+
+fn kept_as(kept: &[Kept]) -> Vec<(&'static str, String)> {
+    kept.iter().map(|kept| (kept.reason(), kept.path.join("/"))).collect()
+}
+
+fn read(home: &TempDir, at: &str) -> Vec<u8> {
+    std::fs::read(home.path().join("mirror").join(at)).unwrap()
+}
+
+fn write(home: &TempDir, at: &str, content: &[u8]) {
+    std::fs::write(home.path().join("mirror").join(at), content).unwrap();
 }
 
 fn temporary_files(home: &TempDir) -> usize {
@@ -34,8 +91,9 @@ fn temporary_files(home: &TempDir) -> usize {
 #[tokio::test]
 async fn a_file_appears_whole_and_with_its_time() {
     let (home, folder) = opened().await;
-    put(&folder, "a.txt", b"one").await.unwrap();
-    put(&folder, "a.txt", b"two").await.unwrap();
+    let one = put(&folder, "a.txt", b"one").await.unwrap();
+    let two = put_over(&folder, "a.txt", b"two", Some(&one)).await.unwrap();
+    assert_eq!(two.kept, []);
     folder.flush().await.unwrap();
     let file = home.path().join("mirror/a.txt");
     assert_eq!(std::fs::read(&file).unwrap(), b"two");
@@ -58,7 +116,7 @@ async fn what_a_killed_worker_left_is_cleared_on_opening() {
     let (home, folder) = opened().await;
     drop(folder);
     std::fs::write(home.path().join("mirror/.sluice/tmp/7"), b"half").unwrap();
-    let _folder = LocalFolder::open(&home.path().join("mirror"), &marker("s"), true).await.unwrap();
+    let _folder = open(&home.path().join("mirror"), "s", true).await.unwrap();
     assert_eq!(temporary_files(&home), 0);
 }
 
@@ -66,14 +124,12 @@ async fn what_a_killed_worker_left_is_cleared_on_opening() {
 async fn moving_never_replaces_and_may_be_done_twice() {
     let (home, folder) = opened().await;
     put(&folder, "a", b"a").await.unwrap();
-    put(&folder, "b", b"b").await.unwrap();
-    let taken = folder.relocate(&path("a"), &path("b")).await;
-    assert!(matches!(taken, Err(DestinationError::Taken { .. })));
-    assert_eq!(std::fs::read(home.path().join("mirror/b")).unwrap(), b"b");
-    folder.relocate(&path("a"), &path("c")).await.unwrap();
-    folder.relocate(&path("a"), &path("c")).await.unwrap();
-    let gone = folder.relocate(&path("x"), &path("y")).await;
-    assert!(matches!(gone, Err(DestinationError::Missing { .. })));
+    write(&home, "b", b"b");
+    let kept = relocate(&folder, "a", "b").await.unwrap();
+    assert_eq!(kept_as(&kept), [("LOCAL_FILE_KEPT", format!("b (local copy {STAMP})"))]);
+    assert_eq!((read(&home, "b"), read(&home, &kept[0].path[0])), (b"a".to_vec(), b"b".to_vec()));
+    assert_eq!(relocate(&folder, "a", "b").await.unwrap(), []);
+    assert!(matches!(relocate(&folder, "x", "y").await, Err(DestinationError::Missing { .. })));
     folder.flush().await.unwrap();
 }
 
@@ -82,13 +138,138 @@ async fn a_folder_with_somebodys_file_is_not_deleted() {
     let (home, folder) = opened().await;
     folder.make_folder(&path("d")).await.unwrap();
     folder.make_folder(&path("d")).await.unwrap();
-    std::fs::write(home.path().join("mirror/d/mine"), b"x").unwrap();
-    let kept = folder.delete_folder(&path("d")).await;
-    assert!(matches!(kept, Err(DestinationError::NotEmpty { .. })));
-    folder.delete_file(&path("d/mine")).await.unwrap();
-    folder.delete_folder(&path("d")).await.unwrap();
-    folder.delete_folder(&path("d")).await.unwrap();
+    write(&home, "d/mine", b"x");
+    let kept = folder.delete_folder(&path("d")).await.unwrap();
+    assert_eq!(kept_as(&kept), [("FOLDER_KEPT", "d".to_owned())]);
+    assert_eq!(read(&home, "d/mine"), b"x");
+    std::fs::remove_file(home.path().join("mirror/d/mine")).unwrap();
+    assert_eq!(folder.delete_folder(&path("d")).await.unwrap(), []);
+    assert_eq!(folder.delete_folder(&path("d")).await.unwrap(), []);
     folder.flush().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_set_aside_folder_with_somebodys_file_comes_back_to_light() {
+    let (home, folder) = opened().await;
+    folder.make_folder(&path("d")).await.unwrap();
+    write(&home, "d/mine", b"x");
+    relocate(&folder, "d", ".sluice/staging/id~d").await.unwrap();
+    let kept = folder.delete_folder(&path(".sluice/staging/id~d")).await.unwrap();
+    assert_eq!(kept_as(&kept), [("FOLDER_KEPT", format!("d (local copy {STAMP})"))]);
+    assert_eq!(read(&home, &format!("d (local copy {STAMP})/mine")), b"x");
+}
+
+#[tokio::test]
+async fn a_changed_file_is_set_aside_whatever_is_to_be_done_with_it() {
+    let (home, folder) = opened().await;
+    let mut copies = Vec::new();
+    for (index, name) in ["put.txt", "delete.txt", "time.txt", "stage.txt"].into_iter().enumerate() {
+        let file = put(&folder, name, b"old").await.unwrap();
+        write(&home, name, b"mine, and longer");
+        let at = path(name);
+        let kept = match index {
+            0 => put_over(&folder, name, b"new", Some(&file)).await.unwrap().kept,
+            1 => folder.delete_file(&at, &file).await.unwrap(),
+            _ => {
+                let staged = path(".sluice/staging/id~x");
+                let refused = match index {
+                    2 => folder.set_modified(&at, NOW, &file).await.map(|_| ()),
+                    _ => folder.relocate(&at, &staged, Some(&file)).await.map(|_| ()),
+                };
+                let Err(DestinationError::SetAside { kept, .. }) = refused else { panic!("{refused:?}") };
+                vec![kept]
+            }
+        };
+        let stem = name.strip_suffix(".txt").unwrap();
+        assert_eq!(kept_as(&kept), [("LOCAL_EDIT_KEPT", format!("{stem} (local copy {STAMP}).txt"))]);
+        copies.push(kept[0].path[0].clone());
+    }
+    assert_eq!(read(&home, "put.txt"), b"new");
+    for copy in copies {
+        assert_eq!(read(&home, &copy), b"mine, and longer");
+    }
+    for gone in ["delete.txt", "time.txt", "stage.txt"] {
+        assert!(!home.path().join("mirror").join(gone).exists(), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_touched_file_that_is_the_same_is_no_edit() {
+    let (home, folder) = opened().await;
+    let file = put(&folder, "a.txt", b"old").await.unwrap();
+    write(&home, "a.txt", b"old");
+    let placed = put_over(&folder, "a.txt", b"new", Some(&file)).await.unwrap();
+    assert_eq!(placed.kept, []);
+    write(&home, "a.txt", b"new");
+    assert_eq!(folder.delete_file(&path("a.txt"), &placed.file).await.unwrap(), []);
+    assert_eq!(temporary_files(&home), 0);
+}
+
+#[tokio::test]
+async fn an_edit_of_the_same_size_is_noticed() {
+    let (home, folder) = opened().await;
+    let file = put(&folder, "a.txt", b"old").await.unwrap();
+    write(&home, "a.txt", b"OLD");
+    let kept = folder.delete_file(&path("a.txt"), &file).await.unwrap();
+    assert_eq!(kept_as(&kept), [("LOCAL_EDIT_KEPT", format!("a (local copy {STAMP}).txt"))]);
+}
+
+#[tokio::test]
+async fn a_strangers_file_gives_way_unless_it_has_the_same_content() {
+    let (home, folder) = opened().await;
+    write(&home, "same.txt", b"new");
+    write(&home, "other.txt", b"mine");
+    symlink("other.txt", home.path().join("mirror/link.txt")).unwrap();
+    assert_eq!(put_over(&folder, "same.txt", b"new", None).await.unwrap().kept, []);
+    for name in ["other", "link"] {
+        let kept = put_over(&folder, &format!("{name}.txt"), b"new", None).await.unwrap().kept;
+        assert_eq!(kept_as(&kept), [("LOCAL_FILE_KEPT", format!("{name} (local copy {STAMP}).txt"))]);
+        assert_eq!(read(&home, &format!("{name}.txt")), b"new");
+    }
+    assert_eq!(read(&home, &format!("other (local copy {STAMP}).txt")), b"mine");
+    let kept = folder.make_folder(&path("other.txt")).await.unwrap();
+    assert_eq!(kept_as(&kept), [("LOCAL_FILE_KEPT", format!("other (local copy {STAMP} 2).txt"))]);
+}
+
+#[tokio::test]
+async fn deleted_files_lie_in_the_bin_for_their_days() {
+    let home = TempDir::new().unwrap();
+    let (clock, days) = (clock(), Duration::from_hours(24));
+    let mirror = home.path().join("mirror");
+    let folder = LocalFolder::open(&mirror, &marker("s"), false, options(&clock, days * 2)).await.unwrap();
+    folder.make_folder(&path("d")).await.unwrap();
+    for (at, content) in
+        [("d/a.txt", &b"one"[..]), ("d/a.txt", b"two"), (".sluice/staging/id~b.txt", b"three")]
+    {
+        let file = put(&folder, at, content).await.unwrap();
+        assert_eq!(folder.delete_file(&path(at), &file).await.unwrap(), []);
+    }
+    folder.flush().await.unwrap();
+    let bin = mirror.join(".sluice/bin/2026-11-21");
+    for (at, content) in [("d/a.txt", "one"), ("d/a (2).txt", "two"), ("b.txt", "three")] {
+        assert_eq!(std::fs::read_to_string(bin.join(at)).unwrap(), content);
+    }
+    clock.advance(days * 2);
+    folder.tidy().await.unwrap();
+    assert!(bin.exists());
+    clock.advance(days);
+    folder.tidy().await.unwrap();
+    assert!(!bin.exists());
+}
+
+#[tokio::test]
+async fn a_file_in_the_bin_where_a_folder_is_needed_does_no_harm() {
+    let home = TempDir::new().unwrap();
+    let mirror = home.path().join("mirror");
+    let days = Duration::from_hours(48);
+    let folder = LocalFolder::open(&mirror, &marker("s"), false, options(&clock(), days)).await.unwrap();
+    let file = put(&folder, "d", b"one").await.unwrap();
+    folder.delete_file(&path("d"), &file).await.unwrap();
+    folder.make_folder(&path("d")).await.unwrap();
+    let file = put(&folder, "d/a.txt", b"two").await.unwrap();
+    folder.delete_file(&path("d/a.txt"), &file).await.unwrap();
+    let bin = mirror.join(".sluice/bin/2026-11-21");
+    assert_eq!(std::fs::read(bin.join("a.txt")).unwrap(), b"two");
 }
 
 #[tokio::test]
@@ -102,9 +283,36 @@ async fn nothing_is_written_outside_the_root() {
         assert!(folder.make_folder(&path(escape)).await.is_err(), "{escape}");
     }
     std::fs::write(outside.join("kept"), b"x").unwrap();
-    assert!(folder.delete_file(&path("link/kept")).await.is_err());
-    assert!(folder.relocate(&path("link/kept"), &path("stolen")).await.is_err());
+    let kept = Baseline { hash: Some(hash(b"x")), ..Baseline::default() };
+    folder.delete_file(&path("link/kept"), &kept).await.unwrap();
+    assert!(relocate(&folder, "link/kept", "stolen").await.is_err());
+    assert!(folder.set_modified(&path("link/kept"), NOW, &kept).await.is_err());
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_link_into_sluices_own_folder_is_not_followed() {
+    let (home, folder) = opened().await;
+    symlink(".sluice", home.path().join("mirror/link")).unwrap();
+    assert!(matches!(
+        put(&folder, "link/source.json", b"x").await,
+        Err(DestinationError::ParentMissing { .. })
+    ));
+    drop(folder);
+    open(&home.path().join("mirror"), "s", true).await.unwrap();
+}
+
+#[tokio::test]
+async fn sluices_own_folder_is_never_a_link_to_somebody_elses() {
+    let (home, folder) = opened().await;
+    drop(folder);
+    let mirror = home.path().join("mirror");
+    std::fs::create_dir(mirror.join("d")).unwrap();
+    write(&home, "d/mine", b"x");
+    std::fs::remove_dir(mirror.join(".sluice/tmp")).unwrap();
+    symlink("../d", mirror.join(".sluice/tmp")).unwrap();
+    assert!(open(&mirror, "s", true).await.is_err());
+    assert_eq!(read(&home, "d/mine"), b"x");
 }
 
 #[tokio::test]
@@ -112,9 +320,9 @@ async fn a_mirror_that_was_filled_and_is_gone_is_an_error() {
     let home = TempDir::new().unwrap();
     let mirror = home.path().join("mirror");
     let reason = |result: Result<LocalFolder, DestinationError>| result.err().map(|error| error.reason());
-    assert_eq!(reason(LocalFolder::open(&mirror, &marker("s"), true).await), Some("DESTINATION_MISSING"));
+    assert_eq!(reason(open(&mirror, "s", true).await), Some("DESTINATION_MISSING"));
     std::fs::create_dir(&mirror).unwrap();
-    assert_eq!(reason(LocalFolder::open(&mirror, &marker("s"), true).await), Some("DESTINATION_MISSING"));
+    assert_eq!(reason(open(&mirror, "s", true).await), Some("DESTINATION_MISSING"));
 }
 
 #[tokio::test]
@@ -124,28 +332,25 @@ async fn somebody_elses_folder_is_refused_untouched() {
     std::fs::create_dir(&mirror).unwrap();
     std::fs::write(mirror.join("mine"), b"x").unwrap();
     let reason = |result: Result<LocalFolder, DestinationError>| result.err().map(|error| error.reason());
-    assert_eq!(reason(LocalFolder::open(&mirror, &marker("s"), false).await), Some("DESTINATION_NOT_EMPTY"));
+    assert_eq!(reason(open(&mirror, "s", false).await), Some("DESTINATION_NOT_EMPTY"));
     assert_eq!(std::fs::read_dir(&mirror).unwrap().count(), 1);
     std::fs::remove_file(mirror.join("mine")).unwrap();
-    drop(LocalFolder::open(&mirror, &marker("s"), false).await.unwrap());
-    assert_eq!(reason(LocalFolder::open(&mirror, &marker("t"), false).await), Some("DESTINATION_TAKEN"));
+    drop(open(&mirror, "s", false).await.unwrap());
+    assert_eq!(reason(open(&mirror, "t", false).await), Some("DESTINATION_TAKEN"));
 }
 
 #[tokio::test]
 async fn one_worker_at_a_time() {
     let (home, _folder) = opened().await;
-    let second = LocalFolder::open(&home.path().join("mirror"), &marker("s"), true).await;
+    let second = open(&home.path().join("mirror"), "s", true).await;
     assert!(matches!(second, Err(DestinationError::Busy { .. })));
 }
 
 #[tokio::test]
 async fn after_a_flush_that_failed_nothing_counts_as_durable() {
-    let (home, folder) = opened().await;
-    folder.make_folder(&path("d")).await.unwrap();
-    put(&folder, "d/a.txt", b"one").await.unwrap();
-    let d = home.path().join("mirror/d");
-    std::fs::remove_dir_all(&d).unwrap();
-    std::fs::write(&d, b"a file in the way").unwrap();
+    let (_home, folder) = opened().await;
+    // A name that no file system has.
+    folder.inner.touch(&PathBuf::from("n".repeat(300)).join("a.txt"));
     assert!(folder.flush().await.is_err());
     assert!(folder.flush().await.is_err(), "the second one has less to flush and knows less");
 }
@@ -157,31 +362,37 @@ fn intent(at: &str, change: Change) -> Intent {
 #[tokio::test]
 async fn the_journal_tells_what_was_made_of_what_was_announced() {
     let (home, folder) = opened().await;
-    for name in ["from", "gone", "kept-from", "old"] {
-        put(&folder, name, b"old").await.unwrap();
+    let mut old = Baseline::default();
+    for name in ["from", "gone", "kept-from", "old", "old.docx"] {
+        old = put(&folder, name, b"old").await.unwrap();
     }
-    let mut hash = graph_client::quick_xor::QuickXor::new();
-    hash.update(b"new");
-    let content =
-        Change::PutContent { size: 3, hash: Some(hash.base64()), modified: Some(1_700_000_000_000) };
+    let content = |hash| Change::PutContent {
+        size: 3,
+        hash,
+        modified: Some(1_700_000_000_000),
+        expected: Some(old.clone()),
+    };
     let announced = [
         intent("made", Change::MakeFolder),
         intent("to", Change::Move { from: path("from") }),
         intent("gone", Change::Delete),
-        intent("new", content.clone()),
+        intent("new", content(Some(hash(b"new")))),
         intent("not-made", Change::MakeFolder),
         intent("not-to", Change::Move { from: path("kept-from") }),
-        intent("old", content),
+        intent("old", content(Some(hash(b"new")))),
+        intent("old.docx", content(None)),
         intent("kept-from", Change::Delete),
     ];
     folder.announce(&announced).await.unwrap();
     folder.make_folder(&path("made")).await.unwrap();
-    folder.relocate(&path("from"), &path("to")).await.unwrap();
-    folder.delete_file(&path("gone")).await.unwrap();
-    put(&folder, "new", b"new").await.unwrap();
+    relocate(&folder, "from", "to").await.unwrap();
+    folder.delete_file(&path("gone"), &old).await.unwrap();
+    let new = put(&folder, "new", b"new").await.unwrap();
     drop(folder);
-    let folder = LocalFolder::open(&home.path().join("mirror"), &marker("s"), true).await.unwrap();
-    assert_eq!(folder.made().await.unwrap(), announced[..4]);
+    let folder = open(&home.path().join("mirror"), "s", true).await.unwrap();
+    let made = folder.made().await.unwrap();
+    assert_eq!(made.iter().map(|made| made.intent.clone()).collect::<Vec<_>>(), announced[..4]);
+    assert_eq!(made[3].file, Some(new));
     folder.announce(&[]).await.unwrap();
     assert_eq!(folder.made().await.unwrap(), []);
 }

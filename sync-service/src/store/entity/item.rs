@@ -25,6 +25,10 @@ pub(in crate::store) struct Model {
     pub(in crate::store) applied_kind: Option<i16>,
     pub(in crate::store) applied_version: String,
     pub(in crate::store) applied_modified_time: Option<i64>,
+    /// With the two below: the file as it was put there.
+    pub(in crate::store) applied_size: Option<i64>,
+    pub(in crate::store) applied_hash: Option<String>,
+    pub(in crate::store) applied_file_time: Option<i64>,
     pub(in crate::store) generation: i64,
     pub(in crate::store) work: i16,
     pub(in crate::store) failed_run_key: Option<i64>,

@@ -26,6 +26,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) files_planned: i64,
     pub(in crate::store) bytes_planned: i64,
     pub(in crate::store) deletions_held: i64,
+    pub(in crate::store) local_kept: i64,
     pub(in crate::store) graph_requests: i64,
     pub(in crate::store) graph_requests_before: i64,
     pub(in crate::store) bytes_received: i64,

@@ -322,12 +322,12 @@ impl Drive {
     }
 }
 
-fn pick(ids: &[String], number: u16) -> Option<String> {
+pub(super) fn pick(ids: &[String], number: u16) -> Option<String> {
     ids.get(usize::from(number) % ids.len().max(1)).cloned()
 }
 
 /// Few names, so that they meet often; two differ in case only.
-fn name_of(number: u8) -> String {
+pub(super) fn name_of(number: u8) -> String {
     ["a", "b", "c", "A", "é 1#%20", "..."][usize::from(number) % 6].to_owned()
 }
 

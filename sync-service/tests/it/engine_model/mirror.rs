@@ -1,6 +1,10 @@
 //! A worker without a network: reads the model's feed, does the actions in a real folder, dies where it is told to.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -10,9 +14,13 @@ use service_kit::{
     database::{self, DatabaseUrl, PoolOptions},
 };
 use sync_service::{
-    destination::{Change, Destination as _, Intent, LocalFolder, Marker},
+    destination::{
+        Change, Destination as _, DestinationError, Intent, LocalFolder, LocalFolderOptions, Made, Marker,
+        Placement,
+    },
     domain::{
         action::{Action, Step},
+        baseline::Baseline,
         change::ListedItem,
         cursor::Cursor,
         names::{ConnectionName, SourceName},
@@ -167,9 +175,20 @@ impl Mirror {
     async fn open(&self, leased: &Leased) -> LocalFolder {
         let marker = Marker { source: self.source.to_string(), source_create_time: String::new() };
         let filled = leased.source.destination_filled;
-        let folder = LocalFolder::open(&self.home.path().join("mirror"), &marker, filled).await.unwrap();
+        let folder = LocalFolder::open(
+            &self.home.path().join("mirror"),
+            &marker,
+            filled,
+            LocalFolderOptions {
+                clock: Arc::<ManualClock>::clone(&self.clock),
+                ..LocalFolderOptions::default()
+            },
+        )
+        .await
+        .unwrap();
         let made = folder.made().await.unwrap();
-        self.report(leased, made.into_iter().map(|intent| (intent.item_id, intent.token)).collect()).await;
+        let outcome = |Made { intent, file }| done(intent.item_id, intent.token, file);
+        self.report(leased, made.into_iter().map(outcome).collect()).await;
         folder.announce(&[]).await.unwrap();
         folder
     }
@@ -192,9 +211,10 @@ impl Mirror {
             folder.announce(&actions.iter().map(intent).collect::<Vec<_>>()).await.unwrap();
             let mut unreported = Vec::new();
             for action in actions {
-                perform(folder, &action).await;
+                let result = perform(folder, &action).await;
                 count += 1;
-                unreported.push((action.item_id, action.token.encode().unwrap()));
+                let token = action.token.encode().unwrap();
+                unreported.push(Outcome { item_id: action.item_id, token, result, notices: Vec::new() });
                 match crash {
                     Some(Crash::BeforeReport(after)) if after < count => return Err(Died),
                     Some(Crash::BeforeReport(_)) => {}
@@ -208,19 +228,30 @@ impl Mirror {
         }
     }
 
-    async fn report(&self, leased: &Leased, done: Vec<(String, Vec<u8>)>) {
-        let outcome = |(item_id, token)| Outcome { item_id, token, result: OutcomeResult::Done { bytes: 1 } };
-        let outcomes: Vec<Outcome> = done.into_iter().map(outcome).collect();
+    async fn report(&self, leased: &Leased, outcomes: Vec<Outcome>) {
         report_outcomes(&self.ctx, &leased.run, leased.source.lease.epoch, &outcomes).await.unwrap();
+    }
+
+    /// The destination.
+    pub(super) fn root(&self) -> PathBuf {
+        self.home.path().join("mirror")
+    }
+
+    /// Whether a worker has been there.
+    pub(super) fn is_marked(&self) -> bool {
+        self.root().join(".sluice/source.json").exists()
     }
 
     /// Every path at the destination with its content; Sluice's own folder must be empty but for marker and lock.
     pub(super) fn tree(&self) -> Tree {
-        let root = self.home.path().join("mirror");
+        let root = self.root();
         let mut tree = Tree::new();
+        if !root.exists() {
+            return tree;
+        }
         collect(&root, &root, &mut tree);
         tree.retain(|path, content| {
-            !(path.starts_with(".sluice") && (content.is_none() || !path.contains("staging")))
+            !(path.starts_with(".sluice") && (content.is_none() || !path.contains("/staging/")))
         });
         tree
     }
@@ -229,30 +260,50 @@ impl Mirror {
 fn intent(action: &Action) -> Intent {
     let change = match &action.step {
         Step::MakeFolder => Change::MakeFolder,
-        Step::Move { from } => Change::Move { from: from.clone() },
-        Step::PutContent { size, hash, modified, .. } => Change::put_content(*size, hash.clone(), *modified),
-        Step::SetTimes { modified } => Change::SetTimes { modified: modified.as_millis() },
-        Step::DeleteFile | Step::DeleteFolder => Change::Delete,
+        Step::Move { from, .. } => Change::Move { from: from.clone() },
+        Step::PutContent { size, hash, modified, expected, .. } => {
+            Change::put_content(*size, hash.clone(), *modified, expected.clone())
+        }
+        Step::SetTimes { modified, .. } => Change::SetTimes { modified: modified.as_millis() },
+        Step::DeleteFile { .. } | Step::DeleteFolder => Change::Delete,
     };
     let token = action.token.encode().unwrap();
     Intent { item_id: action.item_id.clone(), token, path: action.path.clone(), change }
 }
 
-async fn perform(folder: &LocalFolder, action: &Action) {
+fn done(item_id: String, token: Vec<u8>, file: Option<Baseline>) -> Outcome {
+    Outcome { item_id, token, result: OutcomeResult::Done { bytes: 1, file }, notices: Vec::new() }
+}
+
+async fn perform(folder: &LocalFolder, action: &Action) -> OutcomeResult {
     let path = &action.path;
     let result = match &action.step {
-        Step::MakeFolder => folder.make_folder(path).await,
-        Step::Move { from } => folder.relocate(from, path).await,
-        Step::PutContent { e_tag, .. } => {
+        Step::MakeFolder => folder.make_folder(path).await.map(|_| None),
+        Step::Move { from, expected } => folder.relocate(from, path, expected.as_ref()).await.map(|_| None),
+        Step::PutContent { e_tag, hash, expected, deletes_replaced, .. } => {
             let mut file = folder.begin_file().await.unwrap();
             file.write(Bytes::from(e_tag.clone())).await.unwrap();
-            file.finish(path, None).await
+            let placement = Placement {
+                modified: None,
+                hash: hash.clone().unwrap_or_default(),
+                expected: expected.clone(),
+                deletes_replaced: *deletes_replaced,
+            };
+            file.finish(path, placement).await.map(|placed| Some(placed.file))
         }
-        Step::SetTimes { modified } => folder.set_modified(path, *modified).await,
-        Step::DeleteFile => folder.delete_file(path).await,
-        Step::DeleteFolder => folder.delete_folder(path).await,
+        Step::SetTimes { modified, expected } => {
+            folder.set_modified(path, *modified, expected).await.map(Some)
+        }
+        Step::DeleteFile { expected } => folder.delete_file(path, expected).await.map(|_| None),
+        Step::DeleteFolder => folder.delete_folder(path).await.map(|_| None),
     };
-    result.unwrap_or_else(|error| panic!("{action:?}: {error}"));
+    match result {
+        Ok(file) => OutcomeResult::Done { bytes: 1, file },
+        Err(error @ DestinationError::SetAside { .. }) => {
+            OutcomeResult::Failed { reason: error.reason().to_owned(), detail: String::new() }
+        }
+        Err(error) => panic!("{action:?}: {error}"),
+    }
 }
 
 fn collect(root: &Path, folder: &Path, tree: &mut Tree) {

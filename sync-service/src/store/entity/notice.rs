@@ -1,0 +1,19 @@
+//! `run_notices`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "run_notices")]
+pub(in crate::store) struct Model {
+    #[sea_orm(primary_key)]
+    pub(in crate::store) notice_key: i64,
+    pub(in crate::store) run_key: i64,
+    pub(in crate::store) reason: String,
+    pub(in crate::store) path: String,
+    pub(in crate::store) detail: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(in crate::store) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
