@@ -4,6 +4,7 @@ mod m20261121_000001_create_connections;
 mod m20261121_000002_create_authorizations;
 mod m20261121_000003_create_keyring_canary;
 mod m20261121_000004_fence_refreshes;
+mod m20261121_000005_deliver_webhooks;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_create_authorizations::Migration),
             Box::new(m20261121_000003_create_keyring_canary::Migration),
             Box::new(m20261121_000004_fence_refreshes::Migration),
+            Box::new(m20261121_000005_deliver_webhooks::Migration),
         ]
     }
 

@@ -50,7 +50,14 @@ mod rules {
         ),
         ("sea_orm_migration", &[("migrations", &["."])]),
         ("aes_gcm", &[("token-service", &["crypto"])]),
-        ("reqwest", &[("graph-client", &["."]), ("simulator", &["graph"]), ("token-service", &["provider"])]),
+        (
+            "reqwest",
+            &[
+                ("graph-client", &["."]),
+                ("simulator", &["graph"]),
+                ("token-service", &["provider", "webhook"]),
+            ],
+        ),
         (
             "tonic",
             &[

@@ -20,6 +20,7 @@ use crate::{
     provider::{Entra, EntraConfig, EntraConfigError},
     rpc,
     store::{Store, StoreError},
+    webhook::{self, SenderError, WebhookConfigError},
 };
 
 /// A token service that is running, until its lifecycle ends it.
@@ -38,6 +39,12 @@ pub enum StartError {
     /// The default scopes are wrong.
     #[error("the list of default scopes {0}")]
     Scopes(ScopeError),
+    /// The webhook endpoints cannot be used.
+    #[error(transparent)]
+    Webhooks(#[from] WebhookConfigError),
+    /// Webhooks cannot be sent.
+    #[error(transparent)]
+    WebhookSender(#[from] SenderError),
     /// The keyring cannot be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -66,6 +73,7 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Keyring(KeyringError::Read { .. } | KeyringError::Create { .. })
+            | Self::Webhooks(WebhookConfigError::Read { .. } | WebhookConfigError::SecretFile { .. })
             | Self::Database(DatabaseError::File { .. }) => Exit::Io,
             Self::KeyringMismatch(KeyringMismatch::Store(_))
             | Self::Store(_)
@@ -73,6 +81,8 @@ impl StartError {
             | Self::Schema(SchemaError::Read { .. } | SchemaError::Change { .. }) => Exit::Unavailable,
             Self::Provider(_)
             | Self::Scopes(_)
+            | Self::Webhooks(_)
+            | Self::WebhookSender(_)
             | Self::Keyring(_)
             | Self::KeyringLost(_)
             | Self::KeyringMismatch(_)
@@ -112,6 +122,10 @@ impl App {
             authority: provider.authority,
             directory: provider.directory,
         })?;
+        let webhooks = match &config.webhooks {
+            Some(path) => Some((webhook::Sender::new()?, webhook::read_endpoints(path)?)),
+            None => None,
+        };
         let keyring = match FileKeyring::read(&config.keyring) {
             Err(KeyringError::Missing { .. }) if config.create_keyring => None,
             read => Some(read?),
@@ -145,6 +159,9 @@ impl App {
         lifecycle.spawn("change feed", ops::change_feed::follow(Arc::clone(&context)));
         lifecycle.spawn("change listener", ops::change_feed::listen(Arc::clone(&context)));
         lifecycle.spawn("refresh ahead", ops::refresh_ahead::run(Arc::clone(&context)));
+        if let Some((sender, endpoints)) = webhooks {
+            lifecycle.spawn("webhooks", ops::deliver_webhooks::run(Arc::clone(&context), sender, endpoints));
+        }
         lifecycle.spawn("authorization poller", ops::poll_authorizations::run(context));
         Ok(Self { server })
     }

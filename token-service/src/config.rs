@@ -35,6 +35,8 @@ pub struct Config {
     pub create_keyring: bool,
     /// The identity provider and the app registration.
     pub provider: ProviderConfig,
+    /// File that names who is told of state changes, see [`crate::webhook::read_endpoints`].
+    pub webhooks: Option<PathBuf>,
     /// Bounds of the gRPC server.
     pub limits: ServerLimits,
 }

@@ -12,3 +12,4 @@ pub mod refresh_schedule;
 pub mod scopes;
 pub mod sealed;
 pub mod token;
+pub mod webhook;

@@ -78,6 +78,9 @@ struct ServeArgs {
     #[arg(long, env = "SLUICE_PROVIDER_TIMEOUT", default_value_t = Tuning::default().provider_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=60))]
     provider_timeout_seconds: u64,
+    /// TOML file that names webhook endpoints, which are told when a connection needs a sign-in, is blocked, or works again.
+    #[arg(long, env = "SLUICE_WEBHOOKS")]
+    webhooks: Option<PathBuf>,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -128,6 +131,7 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
             directory: args.directory,
             default_scopes: args.scopes,
         },
+        webhooks: args.webhooks,
         limits: ServerLimits::default(),
     })
 }

@@ -1,11 +1,12 @@
 //! What the service does: one file per use case, and the parts they share.
 //!
 //! Use cases take a [`Context`] first and speak in domain types. They decide nothing that `domain` can decide, and they are
-//! the only callers of `store`, `crypto` and `provider`.
+//! the only callers of `store`, `crypto`, `provider` and `webhook`.
 
 pub mod change_feed;
 pub mod connection_requests;
 pub mod create_connection;
+pub mod deliver_webhooks;
 pub mod get_access_token;
 pub mod poll_authorizations;
 pub mod refresh_ahead;

@@ -1,4 +1,4 @@
-//! The token database: connections, shared access tokens, leases, state changes, authorizations, canaries.
+//! The token database: connections, shared access tokens, leases, state changes, webhook deliveries, authorizations, canaries.
 //!
 //! Everything secret arrives and leaves sealed. Reads stand on [`Store`]; whatever must happen together stands on a
 //! [`WriteTransaction`], which `ops` opens and commits. A write that assumes something about a row compares the row's
@@ -13,6 +13,7 @@ mod entity;
 mod error;
 mod notifications;
 mod refresh_leases;
+mod webhooks;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use service_kit::database;
@@ -23,6 +24,7 @@ pub use connection_changes::{ChangeCount, ConnectionChange};
 pub use connections::{ConnectionFilter, RowVersion, Successor};
 pub use error::StoreError;
 pub use notifications::{Notification, Notifications};
+pub use webhooks::{Delivered, Delivery};
 
 /// Tables and columns as they stand in associated data. They are part of the stored format: never rename them.
 pub mod places {

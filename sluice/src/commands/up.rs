@@ -112,6 +112,7 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
                 directory: arguments.directory,
                 default_scopes: Vec::new(),
             },
+            webhooks: None,
             limits: ServerLimits::default(),
         },
         sync: sync_service::Config::new(DatabaseUrl::sqlite(data_dir.join("sync.db"))),

@@ -296,6 +296,7 @@ async fn start_token_service(sim: &Simulator, home: &Path, lifecycle: &Lifecycle
             directory: "common".to_owned(),
             default_scopes: Vec::new(),
         },
+        webhooks: None,
         limits: ServerLimits::default(),
     };
     let listener = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();

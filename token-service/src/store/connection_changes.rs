@@ -38,6 +38,8 @@ pub struct ConnectionChange {
     pub state: Option<ConnectionState>,
     /// Since when it was in that state.
     pub state_time: Timestamp,
+    /// When the change was made.
+    pub change_time: Timestamp,
 }
 
 /// How far changes are counted.
@@ -211,6 +213,7 @@ impl TryFrom<entity::Model> for ConnectionChange {
             connection,
             state,
             state_time: Timestamp::from_millis(row.state_time),
+            change_time: Timestamp::from_millis(row.change_time),
         })
     }
 }

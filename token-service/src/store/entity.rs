@@ -7,3 +7,5 @@ pub(super) mod connection;
 pub(super) mod connection_change;
 pub(super) mod keyring_canary;
 pub(super) mod refresh_lease;
+pub(super) mod webhook_delivery;
+pub(super) mod webhook_endpoint;

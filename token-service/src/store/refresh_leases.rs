@@ -171,11 +171,12 @@ async fn find<C: ConnectionTrait>(
 }
 
 /// The database's clock in milliseconds since the Unix epoch.
-fn database_time(backend: DbBackend) -> SimpleExpr {
+pub(super) fn database_time(backend: DbBackend) -> SimpleExpr {
     Expr::cust(database_time_text(backend))
 }
 
-fn in_database_time(backend: DbBackend, span: Duration) -> SimpleExpr {
+/// The database's clock, `span` from now.
+pub(super) fn in_database_time(backend: DbBackend, span: Duration) -> SimpleExpr {
     let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2);
     Expr::cust(format!("{} + {millis}", database_time_text(backend)))
 }

@@ -25,6 +25,8 @@ mod postgres;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod receiver;
+#[cfg(test)]
 mod refresh_ahead;
 #[cfg(test)]
 mod replicas;
@@ -36,5 +38,7 @@ mod store_contract;
 mod test_database;
 #[cfg(test)]
 mod watch_connections;
+#[cfg(test)]
+mod webhooks;
 #[cfg(test)]
 mod world;

@@ -108,6 +108,7 @@ impl World {
                 directory: "organizations".to_owned(),
                 default_scopes: Vec::new(),
             },
+            webhooks: None,
             limits: ServerLimits::default(),
         }
     }

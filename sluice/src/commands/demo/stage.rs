@@ -170,6 +170,7 @@ async fn parts(home: &Path, simulator: &Simulator) -> Result<Parts, Failure> {
                 directory: "common".to_owned(),
                 default_scopes: Vec::new(),
             },
+            webhooks: None,
             limits: ServerLimits::default(),
         },
         sync: sync_service::Config::new(DatabaseUrl::sqlite(home.join("sync.db"))),
