@@ -11,7 +11,7 @@
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use http::{Request, Response};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
@@ -134,6 +134,13 @@ pub struct GrpcServer {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
+    condition: Option<Condition>,
+}
+
+/// What some of the services need.
+struct Condition {
+    holds: watch::Receiver<bool>,
+    names: Vec<&'static str>,
 }
 
 /// A server that is running. It goes on until the lifecycle ends it, also when this is dropped.
@@ -158,6 +165,7 @@ impl GrpcServer {
             routes: RoutesBuilder::default(),
             names: Vec::new(),
             descriptors: Vec::new(),
+            condition: None,
         }
     }
 
@@ -186,6 +194,14 @@ impl GrpcServer {
         self
     }
 
+    /// Says that these services cannot serve while `holds` is false: their health is `NOT_SERVING` then. The server's own health
+    /// (the empty name) stays as it is: it tells whether the process can do anything at all.
+    #[must_use]
+    pub fn serving_while(mut self, holds: watch::Receiver<bool>, names: &[&'static str]) -> Self {
+        self.condition = Some(Condition { holds, names: names.to_vec() });
+        self
+    }
+
     /// Starts serving as a task of the lifecycle.
     ///
     /// When the lifecycle shuts down, health turns `NOT_SERVING`, no more connections are accepted, requests under way are
@@ -201,8 +217,11 @@ impl GrpcServer {
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
         ));
 
-        let Self { lifecycle, limits, routes, names, descriptors: _ } = self;
+        let Self { lifecycle, limits, routes, names, descriptors: _, condition } = self;
         let shutdown = lifecycle.shutdown_token();
+        if let Some(condition) = condition {
+            lifecycle.spawn("health", condition.follow(health.clone(), shutdown.clone()));
+        }
         let server = run(limits, routes.routes(), listener, Readiness { health, names, shutdown });
         let owner = lifecycle.clone();
         lifecycle.spawn("grpc-server", async move {
@@ -230,6 +249,19 @@ impl GrpcServer {
         let (current, older) = (builder().build_v1()?, builder().build_v1alpha()?);
         self.routes.add_service(current).add_service(older);
         Ok(())
+    }
+}
+
+impl Condition {
+    async fn follow(mut self, health: HealthReporter, shutdown: CancellationToken) {
+        // The server begins with all of its services serving.
+        while let Some(Ok(())) = shutdown.run_until_cancelled(self.holds.changed()).await {
+            let holds = *self.holds.borrow_and_update() && !shutdown.is_cancelled();
+            let status = if holds { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for name in &self.names {
+                health.set_service_status(name, status).await;
+            }
+        }
     }
 }
 

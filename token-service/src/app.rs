@@ -153,6 +153,7 @@ impl App {
             lifecycle: lifecycle.clone(),
             default_scopes,
             refresh_times: RefreshTimes { provider_timeout: tuning.provider_timeout },
+            database_wait: config.pool.acquire_timeout,
         });
         let server =
             rpc::register(GrpcServer::new(lifecycle, config.limits), Arc::clone(&context)).serve(listener)?;

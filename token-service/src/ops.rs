@@ -20,6 +20,7 @@ mod authorization_signals;
 mod context;
 mod cooldowns;
 mod custody;
+mod database_state;
 mod directory_fences;
 mod error;
 mod keyring_check;

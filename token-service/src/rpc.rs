@@ -35,9 +35,9 @@ use proto::token::v1::{
     token_service_server::{TokenService, TokenServiceServer},
 };
 use service_kit::{server::GrpcServer, status::ApiError};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, async_trait, server::NamedService as _};
 
-use crate::ops::Context;
+use crate::ops::{Context, OpError};
 
 /// A stream of answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -50,6 +50,14 @@ struct Rpc {
 
 /// Adds every service of `sluice.token.v1` to a server.
 pub fn register(server: GrpcServer, context: Arc<Context>) -> GrpcServer {
+    // Tokens in memory are served while the database is down: only `TokenService` can say that of itself.
+    let need_database = [
+        ConnectionServiceServer::<Rpc>::NAME,
+        AuthorizationServiceServer::<Rpc>::NAME,
+        KeyServiceServer::<unimplemented::Unimplemented>::NAME,
+        AuditServiceServer::<unimplemented::Unimplemented>::NAME,
+    ];
+    let server = server.serving_while(context.database_state(), &need_database);
     let rpc = Rpc { context };
     server
         .reflection(proto::FILE_DESCRIPTOR_SET)
@@ -58,6 +66,20 @@ pub fn register(server: GrpcServer, context: Arc<Context>) -> GrpcServer {
         .add(AuthorizationServiceServer::new(rpc))
         .add(KeyServiceServer::new(unimplemented::Unimplemented))
         .add(AuditServiceServer::new(unimplemented::Unimplemented))
+}
+
+impl Rpc {
+    /// Answers a request that nothing can be done about without the database: at once, where that does not answer.
+    async fn answer<T>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>> + Send,
+    ) -> Result<Response<T>, Status> {
+        tokio::select! {
+            biased;
+            () = self.context.database_down() => Err(status::api_error(&OpError::DatabaseDown).into()),
+            result = work => answer(result),
+        }
+    }
 }
 
 fn answer<T>(result: Result<T, ApiError>) -> Result<Response<T>, Status> {
@@ -82,42 +104,42 @@ impl ConnectionService for Rpc {
         &self,
         request: Request<CreateConnectionRequest>,
     ) -> Result<Response<CreateConnectionResponse>, Status> {
-        answer(create_connection::handle(&self.context, request.into_inner()).await)
+        self.answer(create_connection::handle(&self.context, request.into_inner())).await
     }
 
     async fn get_connection(
         &self,
         request: Request<GetConnectionRequest>,
     ) -> Result<Response<GetConnectionResponse>, Status> {
-        answer(get_connection::handle(&self.context, &request.into_inner()).await)
+        self.answer(get_connection::handle(&self.context, &request.into_inner())).await
     }
 
     async fn list_connections(
         &self,
         request: Request<ListConnectionsRequest>,
     ) -> Result<Response<ListConnectionsResponse>, Status> {
-        answer(list_connections::handle(&self.context, &request.into_inner()).await)
+        self.answer(list_connections::handle(&self.context, &request.into_inner())).await
     }
 
     async fn delete_connection(
         &self,
         request: Request<DeleteConnectionRequest>,
     ) -> Result<Response<DeleteConnectionResponse>, Status> {
-        answer(delete_connection::handle(&self.context, &request.into_inner()).await)
+        self.answer(delete_connection::handle(&self.context, &request.into_inner())).await
     }
 
     async fn refresh_connection(
         &self,
         request: Request<RefreshConnectionRequest>,
     ) -> Result<Response<RefreshConnectionResponse>, Status> {
-        answer(refresh_connection::handle(&self.context, &request.into_inner()).await)
+        self.answer(refresh_connection::handle(&self.context, &request.into_inner())).await
     }
 
     async fn watch_connections(
         &self,
         request: Request<WatchConnectionsRequest>,
     ) -> Result<Response<Self::WatchConnectionsStream>, Status> {
-        answer(watch_connections::handle(&self.context, &request.into_inner()).await)
+        self.answer(watch_connections::handle(&self.context, &request.into_inner())).await
     }
 }
 
@@ -129,7 +151,7 @@ impl AuthorizationService for Rpc {
         &self,
         request: Request<StartDeviceAuthorizationRequest>,
     ) -> Result<Response<StartDeviceAuthorizationResponse>, Status> {
-        answer(start_device_authorization::handle(&self.context, request.into_inner()).await)
+        self.answer(start_device_authorization::handle(&self.context, request.into_inner())).await
     }
 
     async fn start_code_authorization(
@@ -150,13 +172,13 @@ impl AuthorizationService for Rpc {
         &self,
         request: Request<GetAuthorizationRequest>,
     ) -> Result<Response<GetAuthorizationResponse>, Status> {
-        answer(get_authorization::handle(&self.context, &request.into_inner()).await)
+        self.answer(get_authorization::handle(&self.context, &request.into_inner())).await
     }
 
     async fn watch_authorization(
         &self,
         request: Request<WatchAuthorizationRequest>,
     ) -> Result<Response<Self::WatchAuthorizationStream>, Status> {
-        answer(watch_authorization::handle(&self.context, &request.into_inner()).await)
+        self.answer(watch_authorization::handle(&self.context, &request.into_inner())).await
     }
 }

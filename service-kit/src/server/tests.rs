@@ -48,6 +48,38 @@ impl Service<Request<Body>> for Probe {
     }
 }
 
+async fn health_of(channel: &Channel, service: &str) -> Health {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status()
+}
+
+#[tokio::test]
+async fn a_service_whose_condition_does_not_hold_is_not_serving_and_the_others_are() {
+    let lifecycle = Lifecycle::new();
+    let (condition, holds) = watch::channel(true);
+    let listener = bind(LOOPBACK).await.unwrap();
+    let server = GrpcServer::new(&lifecycle, ServerLimits::default())
+        .add(Probe)
+        .serving_while(holds, &[Probe::NAME])
+        .serve(listener)
+        .unwrap();
+    let address = format!("http://{}", server.address());
+    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    for expected in [Health::Serving, Health::NotServing, Health::Serving] {
+        condition.send_replace(expected == Health::Serving);
+        tokio::time::timeout(LONG, async {
+            while health_of(&channel, Probe::NAME).await != expected {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the condition is not followed");
+        assert_eq!(health_of(&channel, "").await, Health::Serving);
+    }
+    drop(channel);
+    assert_eq!(lifecycle.shut_down(LONG).await, Drain::Clean);
+}
+
 /// The body of a stream that has nothing to say yet.
 struct Silent;
 

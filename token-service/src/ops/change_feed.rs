@@ -1,7 +1,8 @@
 //! Learns which connections other replicas changed, and forgets what is in memory about them.
 //!
 //! The counter of changes is read several times a second, and at once when PostgreSQL announces a change. So a connection that
-//! was revoked or mended elsewhere is seen here within a second, whatever is lost on the way.
+//! was revoked or mended elsewhere is seen here within a second, whatever is lost on the way. Whether the counter can be read is
+//! also what says whether the database is up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,17 +49,24 @@ pub async fn follow(context: Arc<Context>) {
     let mut seen: Option<i64> = None;
     let mut last_sweep = None;
     while !shutdown.is_cancelled() {
-        let pause = match catch_up(&context, seen).await {
-            Ok(latest) => {
+        let look = async {
+            let latest = catch_up(&context, seen).await?;
+            sweep(&context, &mut last_sweep).await;
+            Ok::<_, StoreError>(latest)
+        };
+        let looked = tokio::time::timeout(context.database_wait, look).await;
+        context.database.set(!matches!(looked, Err(_) | Ok(Err(StoreError::Unavailable(_)))));
+        let pause = match looked {
+            Ok(Ok(latest)) => {
                 seen = Some(latest);
                 READ_EVERY
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::warn!(error = %ErrorChain(&error), "changes of connections cannot be read, trying again");
                 FAILURE_PAUSE
             }
+            Err(_late) => FAILURE_PAUSE,
         };
-        sweep(&context, &mut last_sweep).await;
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = context.changes.wakeup.notified() => {}

@@ -7,13 +7,13 @@ use service_kit::{
     lifecycle::Lifecycle,
     resource_name::ResourceId,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
     OpError, app_health::AppHealthMonitor, authorization_signals::AuthorizationSignals,
-    change_feed::ChangeFeed, cooldowns::Cooldowns, custody::Custody, directory_fences::DirectoryFences,
-    get_access_token::TokenFlights, refresh_queue::RefreshQueue, refresh_signals::RefreshSignals,
-    suspicions::Suspicions, token_cache::TokenCache,
+    change_feed::ChangeFeed, cooldowns::Cooldowns, custody::Custody, database_state::DatabaseState,
+    directory_fences::DirectoryFences, get_access_token::TokenFlights, refresh_queue::RefreshQueue,
+    refresh_signals::RefreshSignals, suspicions::Suspicions, token_cache::TokenCache,
 };
 use crate::{
     crypto::KeySource,
@@ -41,6 +41,8 @@ pub struct Parts {
     pub default_scopes: ScopeSet,
     /// How long a refresh may take.
     pub refresh_times: RefreshTimes,
+    /// A database that does not answer for so long counts as down.
+    pub database_wait: Duration,
 }
 
 /// How long the parts of a refresh may take.
@@ -73,6 +75,8 @@ pub struct Context {
     pub(super) refresh_times: RefreshTimes,
     /// Names this process in leases; made anew at each start.
     pub(super) replica: String,
+    pub(super) database: DatabaseState,
+    pub(super) database_wait: Duration,
     pub(super) changes: ChangeFeed,
     pub(super) refresh_signals: RefreshSignals,
     pub(super) cache: TokenCache,
@@ -99,6 +103,8 @@ impl Context {
             default_scopes: parts.default_scopes,
             refresh_times: parts.refresh_times,
             replica: ResourceId::new_random("").to_string(),
+            database: DatabaseState::new(),
+            database_wait: parts.database_wait,
             changes: ChangeFeed::new(),
             refresh_signals: RefreshSignals::new(),
             cache: TokenCache::new(),
@@ -115,6 +121,16 @@ impl Context {
     /// The time of day.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether the database answers, whenever that changes.
+    pub fn database_state(&self) -> watch::Receiver<bool> {
+        self.database.subscribe()
+    }
+
+    /// Waits until the database does not answer.
+    pub async fn database_down(&self) {
+        self.database.down().await;
     }
 
     /// Tracks what runs in this process.

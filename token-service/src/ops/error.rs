@@ -104,6 +104,9 @@ pub enum OpError {
     /// There is too much to do, or others changed the row again and again.
     #[error("the service cannot take the request now")]
     Busy,
+    /// The database does not answer; whoever noticed has said so in the log.
+    #[error("the token database does not answer")]
+    DatabaseDown,
     /// The database failed.
     #[error("the token database failed")]
     Store(#[from] StoreError),

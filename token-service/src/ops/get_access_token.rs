@@ -1,6 +1,6 @@
 //! Gives an access token: from memory, else from the database, else by a refresh that everybody who asks meanwhile shares.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use service_kit::{error_chain::ErrorChain, lifecycle::Lifecycle};
 
@@ -23,6 +23,8 @@ use crate::{
 
 /// How often a request asks: a refresh that was under way may bring a token that this request cannot use either.
 const MAX_ROUNDS: usize = 2;
+/// How long the database may take where a token in memory would do as well.
+const DATABASE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -103,11 +105,33 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
         return Ok(AtHand::Serve(token));
     }
 
-    let epoch = context.cache.epoch();
-    let stored = match find_connection(context, name).await {
-        Ok(stored) => stored,
-        Err(error) => return unverified(context, request, error),
+    // While the database does not answer, a token in memory that still lives is better than none.
+    let in_memory = context
+        .cache
+        .get_unverified(name, &request.scopes)
+        .filter(|token| decide(now, Some(Held::from(token.as_ref())), &request.wish) != Decision::Refresh);
+    let Some(token) = in_memory else {
+        return Ok(context.database.or_down(in_database(context, request)).await?);
     };
+    let found = context.database.or_down(in_database(context, request));
+    match tokio::time::timeout(DATABASE_PATIENCE, found).await.unwrap_or(Err(OpError::DatabaseDown)) {
+        Err(error @ (OpError::DatabaseDown | OpError::Store(StoreError::Unavailable(_)))) => {
+            tracing::debug!(
+                connection.name = %name,
+                error = %ErrorChain(&error),
+                "serving the token in memory although the token database failed"
+            );
+            Ok(AtHand::Serve(token))
+        }
+        found => Ok(found?),
+    }
+}
+
+/// What the database has.
+async fn in_database(context: &Context, request: &AccessTokenRequest) -> Result<AtHand, OpError> {
+    let (name, now) = (&request.connection, context.now());
+    let epoch = context.cache.epoch();
+    let stored = find_connection(context, name).await?;
     let scopes = effective_scopes(&request.scopes, &stored);
     let held = shared_token(context, &stored, &scopes).await?;
     let decision = decide(now, held.as_deref().map(Held::from), &request.wish);
@@ -117,31 +141,6 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
     }
     refuse_unless_active(&stored)?;
     Ok(AtHand::Refresh { held, scopes })
-}
-
-/// While the database cannot be asked, a token in memory that still lives is better than none.
-fn unverified(
-    context: &Context,
-    request: &AccessTokenRequest,
-    error: OpError,
-) -> Result<AtHand, Arc<OpError>> {
-    if !matches!(error, OpError::Store(StoreError::Unavailable(_))) {
-        return Err(Arc::new(error));
-    }
-    let name = &request.connection;
-    let held = context.cache.get_unverified(name, &request.scopes);
-    let decision = decide(context.now(), held.as_deref().map(Held::from), &request.wish);
-    match held {
-        Some(token) if decision == Decision::Serve => {
-            tracing::warn!(
-                connection.name = %name,
-                error = %ErrorChain(&error),
-                "serving the token in memory although the token database failed"
-            );
-            Ok(AtHand::Serve(token))
-        }
-        _ => Err(Arc::new(error)),
-    }
 }
 
 async fn refresh_shared(
@@ -169,7 +168,12 @@ pub(super) async fn run_flight(context: &Arc<Context>, key: FlightKey) -> Flight
         let context = Arc::clone(context);
         async move { refresh::refresh(&context, &key).await.map_err(Arc::new) }
     });
-    flight.await.unwrap_or_else(|| Err(Arc::new(OpError::Busy)))
+    // The flight goes on: what the provider gave is stored as soon as it can be.
+    tokio::select! {
+        biased;
+        landed = flight => landed.unwrap_or_else(|| Err(Arc::new(OpError::Busy))),
+        () = context.database.down() => Err(Arc::new(OpError::DatabaseDown)),
+    }
 }
 
 /// A token that still lives is served when refreshing failed for a reason that is not the connection's.
@@ -185,6 +189,7 @@ fn fall_back(
             | OpError::ProviderThrottled { .. }
             | OpError::ProviderMisconfigured { .. }
             | OpError::Store(StoreError::Unavailable(_) | StoreError::Conflict)
+            | OpError::DatabaseDown
             | OpError::Busy
     );
     let decision = decide(context.now(), held.as_deref().map(Held::from), &request.wish);

@@ -77,14 +77,14 @@ pub(super) fn api_error(error: &OpError) -> ApiError {
                 "changes after this resume token are not kept any more: list the connections and watch anew";
             ApiError::new(Code::FailedPrecondition, "RESUME_TOKEN_EXPIRED", message)
         }
-        OpError::Busy => unavailable("BUSY", "the service could not do it now"),
-        OpError::ShuttingDown => unavailable("SHUTTING_DOWN", "the service is shutting down"),
-        OpError::Store(StoreError::Conflict) => {
-            unavailable("BUSY", "the row changed again and again meanwhile")
+        OpError::Busy | OpError::Store(StoreError::Conflict) => {
+            unavailable("BUSY", "the service could not do it now")
         }
+        OpError::ShuttingDown => unavailable("SHUTTING_DOWN", "the service is shutting down"),
+        OpError::DatabaseDown => database_unavailable(),
         OpError::Store(StoreError::Unavailable(_)) => {
             tracing::error!(error = %ErrorChain(error), "the token database failed");
-            unavailable("DATABASE_UNAVAILABLE", "the token database is not available")
+            database_unavailable()
         }
         OpError::Store(
             StoreError::NotFound | StoreError::AlreadyExists | StoreError::Inconsistent { .. },
@@ -118,6 +118,10 @@ fn unusable(
     .with_metadata("connection", connection.to_string())
     .with_metadata("cause", cause)
     .with_metadata("since", since.to_string())
+}
+
+fn database_unavailable() -> ApiError {
+    unavailable("DATABASE_UNAVAILABLE", "the token database is not available")
 }
 
 fn unavailable(reason: &'static str, message: &str) -> ApiError {

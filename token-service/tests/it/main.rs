@@ -5,6 +5,8 @@ mod app_breaker;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod database_outage;
+#[cfg(test)]
 mod device_authorization;
 #[cfg(test)]
 mod envelope_v1;
@@ -20,6 +22,8 @@ mod list_and_delete;
 mod needs_reauth;
 #[cfg(test)]
 mod no_leaks;
+#[cfg(test)]
+mod outage_proxy;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
