@@ -5,6 +5,7 @@ mod m20261121_000002_create_authorizations;
 mod m20261121_000003_create_keyring_canary;
 mod m20261121_000004_fence_refreshes;
 mod m20261121_000005_deliver_webhooks;
+mod m20261121_000006_keep_claims;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_create_keyring_canary::Migration),
             Box::new(m20261121_000004_fence_refreshes::Migration),
             Box::new(m20261121_000005_deliver_webhooks::Migration),
+            Box::new(m20261121_000006_keep_claims::Migration),
         ]
     }
 

@@ -75,11 +75,19 @@ pub trait IdentityProvider: Send + Sync + 'static {
     /// Client id of the app registration.
     fn client_id(&self) -> &str;
 
-    /// Starts a device authorization.
-    async fn start_device(&self, scopes: &ScopeSet) -> Result<DeviceGrant, ProviderError>;
+    /// Starts a device authorization, with the claims that the sign-in must answer, if any.
+    async fn start_device(
+        &self,
+        scopes: &ScopeSet,
+        claims: Option<&str>,
+    ) -> Result<DeviceGrant, ProviderError>;
 
-    /// Asks once whether somebody signed in.
-    async fn poll_device(&self, device_code: &SecretString) -> Result<TokenGrant, ProviderError>;
+    /// Asks once whether somebody signed in, with the same claims.
+    async fn poll_device(
+        &self,
+        device_code: &SecretString,
+        claims: Option<&str>,
+    ) -> Result<TokenGrant, ProviderError>;
 
     /// Exchanges a refresh token (RFC 6749 §6), with a claims challenge where the resource sent one.
     async fn refresh(

@@ -13,6 +13,7 @@ mod entity;
 mod error;
 mod notifications;
 mod refresh_leases;
+mod sign_in_claims;
 mod webhooks;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};

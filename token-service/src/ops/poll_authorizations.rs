@@ -161,7 +161,18 @@ async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
             return failed(UNREADABLE);
         }
     };
-    match context.provider.poll_device(&device_code).await {
+    let claims = match context.store.find_sign_in_claims(&authorization.connection).await {
+        Ok(claims) => claims,
+        Err(error) => {
+            tracing::warn!(
+                authorization.name = %authorization.name,
+                error = %ErrorChain(&error),
+                "a poll waits for the database"
+            );
+            return Next::Poll(PollAnswer::Failed);
+        }
+    };
+    match context.provider.poll_device(&device_code, claims.as_deref()).await {
         Ok(grant) => {
             context.app_health.record_accepted();
             signed_in(grant, time)

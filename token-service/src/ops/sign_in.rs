@@ -138,6 +138,7 @@ pub(super) async fn settle(
     if existing.is_some() {
         transaction.delete_access_tokens(name).await?;
         transaction.clear_aftermath(name).await?;
+        transaction.forget_sign_in_claims(name).await?;
     }
     transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
     record_active(&transaction, &stored).await?;

@@ -106,8 +106,12 @@ pub(super) fn error_answer(answer: &Answer) -> ErrorAnswer {
         error: body.error,
         suberror: body.suberror.unwrap_or_default(),
         numbers,
-        claims: body.claims.filter(|claims| !claims.is_empty() && claims.len() <= MAX_CLAIMS_BYTES),
+        claims: body.claims.filter(|claims| claims.len() <= MAX_CLAIMS_BYTES && is_object(claims)),
     }
+}
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
 }
 
 /// The number of a description that starts with `AADSTSn:`, for answers without `error_codes`.
@@ -185,6 +189,20 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(error_answer(&answer(body)).numbers, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn claims_are_an_object_or_absent() {
+        let cases = [
+            (r#"{"error":"e","claims":"{\"access_token\":{}}"}"#, Some(r#"{"access_token":{}}"#)),
+            (r#"{"error":"e","claims":"[]"}"#, None),
+            (r#"{"error":"e","claims":""}"#, None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(error_answer(&answer(body)).claims.as_deref(), expected, "{body}");
+        }
+        let long = format!(r#"{{"error":"e","claims":"{{\"a\":\"{}\"}}"}}"#, "x".repeat(MAX_CLAIMS_BYTES));
+        assert_eq!(error_answer(&answer(&long)).claims, None);
     }
 
     #[test]

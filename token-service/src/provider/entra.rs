@@ -132,9 +132,14 @@ impl IdentityProvider for Entra {
         &self.client_id
     }
 
-    async fn start_device(&self, scopes: &ScopeSet) -> Result<DeviceGrant, ProviderError> {
+    async fn start_device(
+        &self,
+        scopes: &ScopeSet,
+        claims: Option<&str>,
+    ) -> Result<DeviceGrant, ProviderError> {
         let scope = scopes.with(OFFLINE_ACCESS).to_string();
-        let form = [("client_id", self.client_id.as_str()), ("scope", &scope)];
+        let claims = with_client_capability(claims);
+        let form = [("client_id", self.client_id.as_str()), ("scope", &scope), ("claims", &claims)];
         let answer = transport::post_form(&self.client, &self.device_endpoint, &form).await?;
         if !answer.is_success() {
             return Err(refused(&answer));
@@ -142,8 +147,14 @@ impl IdentityProvider for Entra {
         answer::device_grant(&answer).ok_or_else(|| unreadable(&answer))
     }
 
-    async fn poll_device(&self, device_code: &SecretString) -> Result<TokenGrant, ProviderError> {
+    async fn poll_device(
+        &self,
+        device_code: &SecretString,
+        claims: Option<&str>,
+    ) -> Result<TokenGrant, ProviderError> {
+        let claims = with_client_capability(claims);
         let form = self.with_client(vec![
+            ("claims", &claims),
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("device_code", device_code.expose()),
         ]);
@@ -157,13 +168,13 @@ impl IdentityProvider for Entra {
         claims: Option<&str>,
     ) -> Result<TokenGrant, ProviderError> {
         let scope = scopes.with(OFFLINE_ACCESS).to_string();
-        let claims = claims.map(with_client_capability);
-        let mut form = self.with_client(vec![
+        let claims = with_client_capability(claims);
+        let form = self.with_client(vec![
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose()),
             ("scope", &scope),
+            ("claims", &claims),
         ]);
-        form.extend(claims.as_deref().map(|claims| ("claims", claims)));
         match self.post_token(&form).await {
             // Answered, so not lost: the provider says that it did nothing and names no time to wait.
             Err(error) if is_worth_one_retry(&error) => {
@@ -176,12 +187,20 @@ impl IdentityProvider for Entra {
     }
 }
 
-/// Adds the client capability `cp1` to a claims challenge: having been challenged shows that the resource evaluates
-/// continuously, and only a client that says so is sent challenges instead of bare refusals.
-fn with_client_capability(claims: &str) -> String {
-    let parsed: Option<Map<String, Value>> = serde_json::from_str(claims).ok();
-    let Some(mut merged) = parsed else { return claims.to_owned() };
+/// The claims of every request: those of a challenge, if any, and the client capability `cp1`. Tokens asked for like this live
+/// longer and can be revoked at once, because their holder is sent challenges instead of bare refusals.
+fn with_client_capability(claims: Option<&str>) -> String {
+    let parsed: Option<Map<String, Value>> = claims.and_then(|claims| serde_json::from_str(claims).ok());
+    let mut merged = match (parsed, claims) {
+        (Some(parsed), _) => parsed,
+        // What cannot be read is for the provider to refuse.
+        (None, Some(claims)) => return claims.to_owned(),
+        (None, None) => Map::new(),
+    };
     let access_token = merged.entry("access_token").or_insert_with(|| json!({}));
+    if access_token.is_null() {
+        *access_token = json!({});
+    }
     if let Some(members) = access_token.as_object_mut() {
         members.insert("xms_cc".to_owned(), json!({ "values": ["cp1"] }));
     }
@@ -262,10 +281,14 @@ mod tests {
 
     #[test]
     fn a_challenge_keeps_its_claims_and_gains_the_capability() {
-        let merged = with_client_capability(r#"{"access_token":{"nbf":{"essential":true,"value":"1"}}}"#);
+        let merged =
+            with_client_capability(Some(r#"{"access_token":{"nbf":{"essential":true,"value":"1"}}}"#));
         let value: Value = serde_json::from_str(&merged).unwrap();
         assert_eq!(value["access_token"]["nbf"]["value"], "1");
         assert_eq!(value["access_token"]["xms_cc"]["values"][0], "cp1");
-        assert_eq!(with_client_capability("not json"), "not json");
+        assert_eq!(with_client_capability(Some("not json")), "not json");
+        let alone = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
+        assert_eq!(with_client_capability(None), alone);
+        assert_eq!(with_client_capability(Some(r#"{"access_token":null}"#)), alone);
     }
 }

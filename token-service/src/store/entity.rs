@@ -7,5 +7,6 @@ pub(super) mod connection;
 pub(super) mod connection_change;
 pub(super) mod keyring_canary;
 pub(super) mod refresh_lease;
+pub(super) mod sign_in_claims;
 pub(super) mod webhook_delivery;
 pub(super) mod webhook_endpoint;

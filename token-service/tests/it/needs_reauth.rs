@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use proto::token::v1::{ConnectionState, GetAccessTokenRequest, RefreshConnectionRequest};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use proto::token::v1::{
+    AuthorizationState, ConnectionState, GetAccessTokenRequest, GetAuthorizationRequest,
+    RefreshConnectionRequest, StartDeviceAuthorizationRequest,
+};
 use sea_orm::ConnectionTrait as _;
 use service_kit::status::status_reason;
-use simulator::{Endpoint, FIRST_USER, Fault, FaultKind, RetryAfter};
+use simulator::{DriveSpec, Endpoint, FIRST_USER, Fault, FaultKind, RetryAfter};
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -80,6 +84,92 @@ async fn a_challenge_that_asks_for_more_leaves_the_connection_active() {
     assert_eq!(status_reason(&status).as_deref(), Some("NEEDS_REAUTH"));
     assert_eq!(service.connection(&name("mail")).await.state(), ConnectionState::Active);
     service.token(ask("mail")).await.unwrap();
+    service.stop().await;
+}
+
+/// An answer that names claims which only a person can meet.
+fn challenge(claims: &str) -> Fault {
+    let (suberror, retry_after) = (None, None::<RetryAfter>);
+    let error = "interaction_required".to_owned();
+    let claims = Some(claims.to_owned());
+    Fault::new(FaultKind::Oauth { status: 400, error, aadsts: 50_076, suberror, claims, retry_after })
+        .on(Endpoint::Token)
+}
+
+#[tokio::test]
+async fn claims_that_need_a_person_are_kept_for_the_next_sign_in_and_then_forgotten() {
+    let (world, mut service) = World::with_service().await;
+    service.connect(&world, "mail").await;
+    let wanted = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    world.sim.faults().add(challenge(wanted).times(1));
+    let asked = GetAccessTokenRequest { claims: wanted.to_owned(), ..ask("mail") };
+    let status = service.token(asked).await.unwrap_err();
+    let metadata = status.get_details_error_info().unwrap().metadata;
+    assert_eq!(metadata.get("claims").map(String::as_str), Some(wanted));
+    // The connection itself works on.
+    service.token(ask("mail")).await.unwrap();
+    service.stop().await;
+    let mut service = world.start().await.unwrap();
+
+    for expected in [1, 0] {
+        world.sim.reset_counters();
+        let request = StartDeviceAuthorizationRequest { connection: name("mail"), ..Default::default() };
+        let started = service.authorizations.start_device_authorization(request).await.unwrap().into_inner();
+        world.sim.approve(&started.user_code).unwrap();
+        let authorization = started.authorization.unwrap().name;
+        eventually("the sign-in", async || {
+            world.advance(Duration::from_secs(1));
+            let request = GetAuthorizationRequest { name: authorization.clone() };
+            let answer = service.authorizations.get_authorization(request).await.unwrap().into_inner();
+            answer.authorization.unwrap().state() == AuthorizationState::Completed
+        })
+        .await;
+        assert_eq!(world.sim.counters().claims_requests.min(1), expected);
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn claims_of_a_connection_that_needs_a_sign_in_are_kept_as_well() {
+    let (world, mut service) = World::with_service().await;
+    service.connect(&world, "mail").await;
+    world.advance(HOURS);
+    world.sim.faults().add(challenge(r#"{"access_token":{"acrs":{"value":"c1"}}}"#).times(1));
+    service.token(ask("mail")).await.unwrap_err();
+    assert_eq!(service.connection(&name("mail")).await.state(), ConnectionState::NeedsReauth);
+    let database = world.open_database().await;
+    let kept = database.execute_unprepared("DELETE FROM sign_in_claims").await.unwrap().rows_affected();
+    database.close().await.unwrap();
+    assert_eq!(kept, 1);
+    service.stop().await;
+}
+
+/// What Graph answers to a token: the status, and the claims of a challenge.
+async fn read_drive(world: &World, token: &str) -> (u16, Option<String>) {
+    let client = reqwest::Client::builder().build().unwrap();
+    let answer =
+        client.get(format!("{}/v1.0/me/drive", world.sim.graph())).bearer_auth(token).send().await.unwrap();
+    let challenge = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+    let encoded =
+        challenge.and_then(|text| Some(text.split_once("claims=\"")?.1.split_once('"')?.0.to_owned()));
+    let claims = encoded.map(|encoded| String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap());
+    (answer.status().as_u16(), claims)
+}
+
+/// Graph challenges only holders of tokens that were asked for with the client capability.
+#[tokio::test]
+async fn the_first_token_can_be_challenged_and_the_challenge_is_met() {
+    let (world, mut service) = World::with_service().await;
+    world.sim.create_drive(&DriveSpec { seed: 1, files: 1, ..DriveSpec::default() }).unwrap();
+    service.connect(&world, "mail").await;
+    let token = service.token(ask("mail")).await.unwrap().access_token;
+    assert_eq!(read_drive(&world, &token).await, (200, None));
+    world.sim.challenge(FIRST_USER).unwrap();
+    let (status, claims) = read_drive(&world, &token).await;
+    assert_eq!(status, 401);
+    let claims = claims.expect("a bare refusal: the token was asked for without the capability");
+    let met = service.token(GetAccessTokenRequest { claims, ..ask("mail") }).await.unwrap().access_token;
+    assert_eq!(read_drive(&world, &met).await, (200, None));
     service.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! What a refusal means for a connection: mostly nothing.
 
-use service_kit::clock::Timestamp;
+use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 
 use super::{Round, has_same_credential, turn::Ours};
 use crate::{
@@ -86,6 +86,7 @@ async fn permanently_refused(
     let now = context.now();
     let is_own_request = key.claims.is_none() && key.scopes == connection.scopes;
     if refusal.reach == Reach::Request && !is_own_request {
+        keep_claims(context, key, &refusal).await;
         return Err(refusal.error(key, state, now));
     }
     let current = current.connection;
@@ -93,6 +94,9 @@ async fn permanently_refused(
     let changed = async {
         let transaction = context.store.begin_write().await?;
         transaction.set_connection_state(RowVersion::from(&current), &state, since).await?;
+        if let Some(claims) = &refusal.claims {
+            transaction.keep_sign_in_claims(&key.connection, claims).await?;
+        }
         if current.state != state {
             transaction.record_state(&current, &state, since, now).await?;
         }
@@ -111,6 +115,23 @@ async fn permanently_refused(
         }
         Err(StoreError::Conflict) => Ok(Round::Overtaken),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Keeps what the next sign-in must answer, also where the connection itself goes on working.
+async fn keep_claims(context: &Context, key: &FlightKey, refusal: &Refused) {
+    let Some(claims) = &refusal.claims else { return };
+    let kept = async {
+        let transaction = context.store.begin_write().await?;
+        transaction.keep_sign_in_claims(&key.connection, claims).await?;
+        transaction.commit().await
+    };
+    if let Err(error) = kept.await {
+        tracing::warn!(
+            connection.name = %key.connection,
+            error = %ErrorChain(&error),
+            "what the next sign-in must answer could not be kept; the caller was told"
+        );
     }
 }
 
