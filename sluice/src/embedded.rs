@@ -37,6 +37,8 @@ pub struct Parts {
     pub transfers: usize,
     /// How long deleted files are kept in the bins of their folders; zero for not at all.
     pub bin_retention: Duration,
+    /// Bytes of a mirror's file system that no transfer uses up.
+    pub disk_reserve: u64,
 }
 
 /// Both services and the workers, running.
@@ -77,6 +79,7 @@ impl Parts {
                 transfers: self.transfers,
                 links: DEFAULT_LINKS,
                 bin_retention: self.bin_retention,
+                disk_reserve: self.disk_reserve,
             };
             let worker =
                 Worker::new(config, Arc::clone(&clock), workers.shutdown_token()).map_err(|error| {

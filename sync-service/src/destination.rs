@@ -6,14 +6,20 @@ mod kept;
 mod local_folder;
 mod marker;
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use error::DestinationError;
 pub use intent::{Change, Intent, Made};
 pub use kept::{Kept, KeptReason};
-pub use local_folder::{DEFAULT_BIN_RETENTION, LocalFolder, LocalFolderOptions};
+pub use local_folder::{DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, LocalFolder, LocalFolderOptions};
 pub use marker::Marker;
 use service_kit::clock::Timestamp;
 
@@ -38,6 +44,12 @@ pub trait Destination: Send + Sync {
         to: &[String],
         expected: Option<&Baseline>,
     ) -> Result<Vec<Kept>, DestinationError>;
+
+    /// Sets room aside for a file of so many bytes, until what it gives is dropped. What is in the bin makes way.
+    ///
+    /// # Errors
+    /// [`DestinationError::Full`] when less would stay free than is to.
+    async fn take_room(&self, bytes: u64) -> Result<Room, DestinationError>;
 
     /// Starts a file beside its place. Nothing is visible at the place until it is finished.
     async fn begin_file(&self) -> Result<Box<dyn NewFile>, DestinationError>;
@@ -79,6 +91,27 @@ pub trait Destination: Send + Sync {
 
     /// The announced changes that were made, as far as looking tells; they are durable by then.
     async fn made(&self) -> Result<Vec<Made>, DestinationError>;
+}
+
+/// Room for a file, until it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    taken: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Room {
+    /// Takes so many bytes of what is counted in `taken`.
+    pub fn take(taken: &Arc<AtomicU64>, bytes: u64) -> Self {
+        taken.fetch_add(bytes, Ordering::Relaxed);
+        Self { taken: Arc::clone(taken), bytes }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// How a new file is put in place.

@@ -28,7 +28,7 @@ use service_kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
 pub use tonic::transport::Endpoint;
 
-pub use crate::destination::DEFAULT_BIN_RETENTION;
+pub use crate::destination::{DEFAULT_BIN_RETENTION, DEFAULT_RESERVE};
 use crate::{
     domain::names::SourceName,
     worker::{service::SyncService, tokens::TokenService},
@@ -57,6 +57,8 @@ pub struct WorkerConfig {
     pub links: usize,
     /// How long files deleted from a folder are kept in its bin, counted in days; zero for not at all.
     pub bin_retention: Duration,
+    /// Bytes of a folder's file system that no transfer uses up.
+    pub disk_reserve: u64,
 }
 
 /// Longest time to connect to a service.
@@ -85,6 +87,11 @@ pub const DEFAULT_TRANSFERS: usize = 16;
 
 /// Default of [`WorkerConfig::links`].
 pub const DEFAULT_LINKS: usize = links::MAX_LINKS;
+/// So many MiB in bytes.
+pub fn mebibytes(number: u32) -> u64 {
+    u64::from(number) * 1024 * 1024
+}
+
 /// A span of so many days.
 pub fn days(number: u16) -> Duration {
     Duration::from_hours(24) * u32::from(number)
@@ -99,6 +106,7 @@ pub struct Worker {
     transfers: usize,
     links: usize,
     bin_retention: Duration,
+    disk_reserve: u64,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 }
@@ -121,6 +129,7 @@ impl Worker {
             transfers: config.transfers.max(1),
             links: config.links.max(1),
             bin_retention: config.bin_retention,
+            disk_reserve: config.disk_reserve,
             clock,
             stop,
         })

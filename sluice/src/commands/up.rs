@@ -69,6 +69,9 @@ pub struct Arguments {
     #[arg(long, env = "SLUICE_BIN_DAYS", value_name = "DAYS", default_value_t = 30,
           value_parser = clap::value_parser!(u16).range(0..=3650))]
     bin_days: u16,
+    /// MiB of a mirror's file system that no transfer uses up; the oldest days of the bin make way first.
+    #[arg(long, env = "SLUICE_DISK_RESERVE_MIB", value_name = "MIB", default_value_t = 256)]
+    disk_reserve_mib: u32,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_name = "FORM", default_value = "text")]
     log_format: LogFormat,
@@ -120,6 +123,7 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
         workers: arguments.runs,
         transfers: DEFAULT_TRANSFERS,
         bin_retention: worker::days(arguments.bin_days),
+        disk_reserve: worker::mebibytes(arguments.disk_reserve_mib),
     };
     let ready = parts.ready(Arc::new(SystemClock))?;
     let _lock = claim(&data_dir)?;

@@ -70,6 +70,9 @@ struct Options {
     #[arg(long, global = true, env = "SLUICE_BIN_DAYS", default_value_t = 30,
           value_parser = clap::value_parser!(u16).range(0..=3650))]
     bin_days: u16,
+    /// MiB of a folder's file system that no transfer uses up; the oldest days of the bin make way first.
+    #[arg(long, global = true, env = "SLUICE_DISK_RESERVE_MIB", default_value_t = 256)]
+    disk_reserve_mib: u32,
     /// Form of the log lines on stderr.
     #[arg(long, global = true, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -95,6 +98,7 @@ async fn work(cli: Cli) -> Result<Exit, Failure> {
         transfers: usize::from(options.transfers),
         links: DEFAULT_LINKS,
         bin_retention: worker::days(options.bin_days),
+        disk_reserve: worker::mebibytes(options.disk_reserve_mib),
     };
     let worker = Worker::new(config, Arc::new(SystemClock), stop.clone())
         .map_err(|error| Failure::new(Exit::Configuration, error))?;

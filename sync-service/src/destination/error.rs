@@ -6,6 +6,9 @@ use std::{
 };
 
 use super::Kept;
+use crate::ops::report_outcomes::DESTINATION_FULL;
+
+const MIB: u64 = 1024 * 1024;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,14 @@ pub enum DestinationError {
     ParentMissing {
         /// Path below the root.
         path: String,
+    },
+    /// Files do not fit without using up the space that is to stay free.
+    #[error("{files} files do not fit and leave {} MiB free; make room, or lower the reserve", reserve / MIB)]
+    Full {
+        /// How many.
+        files: u64,
+        /// Bytes that are to stay free.
+        reserve: u64,
     },
     /// Something else is at the place.
     #[error("{path} is taken by something that is not the drive's")]
@@ -78,6 +89,7 @@ impl DestinationError {
             Self::Busy { .. } => "DESTINATION_BUSY",
             Self::Missing { .. } | Self::SetAside { .. } => crate::ops::report_outcomes::NOT_AT_DESTINATION,
             Self::ParentMissing { .. } => crate::ops::report_outcomes::FOLDER_NOT_AT_DESTINATION,
+            Self::Full { .. } => DESTINATION_FULL,
             Self::Taken { .. } => "PLACE_TAKEN",
             Self::UnknownAction { .. } => "UNKNOWN_ACTION",
             Self::Io { source, .. } => io_reason(source.kind()),
@@ -90,13 +102,28 @@ impl DestinationError {
             Self::Refused { .. } | Self::Busy { .. } => true,
             Self::Missing { .. }
             | Self::ParentMissing { .. }
+            | Self::Full { .. }
             | Self::Taken { .. }
             | Self::SetAside { .. }
             | Self::UnknownAction { .. } => false,
-            Self::Io { source, .. } => matches!(
-                source.kind(),
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
-            ),
+            Self::Io { source, .. } => source.kind() == ErrorKind::ReadOnlyFilesystem,
+        }
+    }
+
+    /// Whether there is no room for it. What needs no room, moves and deletions, can still be done.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            Self::Refused { .. }
+            | Self::Busy { .. }
+            | Self::Missing { .. }
+            | Self::ParentMissing { .. }
+            | Self::Taken { .. }
+            | Self::SetAside { .. }
+            | Self::UnknownAction { .. } => false,
         }
     }
 
@@ -110,6 +137,7 @@ impl DestinationError {
             Self::Busy { .. }
             | Self::Missing { .. }
             | Self::ParentMissing { .. }
+            | Self::Full { .. }
             | Self::Taken { .. }
             | Self::SetAside { .. }
             | Self::UnknownAction { .. } => false,
@@ -119,7 +147,7 @@ impl DestinationError {
 
 fn io_reason(kind: ErrorKind) -> &'static str {
     if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-        "DESTINATION_FULL"
+        DESTINATION_FULL
     } else if kind == ErrorKind::ReadOnlyFilesystem {
         "DESTINATION_READ_ONLY"
     } else if kind == ErrorKind::PermissionDenied {

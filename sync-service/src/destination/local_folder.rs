@@ -10,6 +10,7 @@ mod keep;
 mod new_file;
 mod open;
 mod part_file;
+mod space;
 mod spot;
 
 use std::{
@@ -31,7 +32,7 @@ use tokio::task::spawn_blocking;
 
 use self::spot::Spot;
 use super::{
-    Change, Destination, DestinationError, Intent, Kept, KeptReason, Made, Marker, NewFile, PartFile,
+    Change, Destination, DestinationError, Intent, Kept, KeptReason, Made, Marker, NewFile, PartFile, Room,
 };
 use crate::domain::baseline::Baseline;
 
@@ -43,6 +44,9 @@ const STAGING_FOLDER: &str = "staging";
 
 /// How long deleted files are kept unless asked otherwise.
 pub const DEFAULT_BIN_RETENTION: Duration = Duration::from_hours(30 * 24);
+
+/// Bytes that stay free unless asked otherwise.
+pub const DEFAULT_RESERVE: u64 = 256 * 1024 * 1024;
 
 /// A folder of this machine, locked for one worker.
 #[derive(Clone)]
@@ -57,11 +61,13 @@ pub struct LocalFolderOptions {
     pub clock: Arc<dyn Clock>,
     /// How long deleted files are kept in the bin, counted in days; zero for not at all.
     pub bin_retention: Duration,
+    /// Bytes of the file system that no transfer uses up.
+    pub reserve: u64,
 }
 
 impl Default for LocalFolderOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), bin_retention: DEFAULT_BIN_RETENTION }
+        Self { clock: Arc::new(SystemClock), bin_retention: DEFAULT_BIN_RETENTION, reserve: DEFAULT_RESERVE }
     }
 }
 
@@ -69,6 +75,8 @@ struct Inner {
     root: Dir,
     options: LocalFolderOptions,
     next_temporary: AtomicU64,
+    /// Bytes that files under way may still need.
+    room_taken: Arc<AtomicU64>,
     /// Folders whose entries changed since the last flush.
     touched: Mutex<HashSet<PathBuf>>,
     /// Whether a flush failed, or is under way: one runs at a time.
@@ -268,6 +276,15 @@ impl Destination for LocalFolder {
             Moved::Taken => Err(DestinationError::Taken { path: to.join("/") }),
             Moved::Missing => Err(DestinationError::Missing { path: from.join("/") }),
             Moved::SetAside(kept) => Err(DestinationError::SetAside { path: from.join("/"), kept }),
+        }
+    }
+
+    async fn take_room(&self, bytes: u64) -> Result<Room, DestinationError> {
+        let fits = self.run("look for room in", &[], move |inner, _| inner.has_room(bytes)).await?;
+        if fits {
+            Ok(Room::take(&self.inner.room_taken, bytes))
+        } else {
+            Err(DestinationError::Full { files: 1, reserve: self.inner.options.reserve })
         }
     }
 

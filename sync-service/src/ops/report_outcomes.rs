@@ -30,6 +30,9 @@ pub const NOT_AT_DESTINATION: &str = "NOT_AT_DESTINATION";
 /// Reason of a worker that did not find at the destination the folder that it was to put something into.
 pub const FOLDER_NOT_AT_DESTINATION: &str = "FOLDER_NOT_AT_DESTINATION";
 
+/// Reason of a worker for which an item does not fit into the destination.
+pub const DESTINATION_FULL: &str = "DESTINATION_FULL";
+
 /// Longest reason and detail that are stored, in characters.
 const MAX_TEXT: usize = 300;
 
@@ -225,7 +228,9 @@ fn store_one(
                 reason: cut(reason),
                 detail: cut(detail),
                 attempts,
-                next_attempt: Some(now.saturating_add(item_backoff::pause(attempts))),
+                // What does not fit is not the item's fault: it is tried as soon as there may be room.
+                next_attempt: (reason != DESTINATION_FULL)
+                    .then(|| now.saturating_add(item_backoff::pause(attempts))),
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use proto::sync::v1::{self as pb, action::Kind};
@@ -34,16 +34,23 @@ pub(super) struct Executor {
     destination: Arc<dyn Destination>,
     transfers: Transfers,
     passing_failures: AtomicU32,
+    /// What there was no room for.
+    did_not_fit: AtomicU64,
 }
 
 impl Executor {
     pub(super) fn new(destination: Arc<dyn Destination>, transfers: Transfers) -> Self {
-        Self { destination, transfers, passing_failures: AtomicU32::new(0) }
+        Self { destination, transfers, passing_failures: AtomicU32::new(0), did_not_fit: AtomicU64::new(0) }
     }
 
     /// Removes what an earlier worker fetched of files that need no transfer any more.
     pub(super) async fn clear_parts(&self) -> Result<(), DestinationError> {
         self.transfers.clear_parts(self.destination.as_ref()).await
+    }
+
+    /// How often there was no room.
+    pub(super) fn did_not_fit(&self) -> u64 {
+        self.did_not_fit.load(Ordering::Relaxed)
     }
 
     /// Does one action. What concerns the item alone is its outcome; what concerns everything is an error.
@@ -53,6 +60,9 @@ impl Executor {
             Err(TransferError::Destination(error)) if error.stops_the_run() => return Err(error.into()),
             Err(TransferError::Graph(error)) if self.ends_the_run(&error) => return Err(error.into()),
             Err(error) => {
+                if matches!(&error, TransferError::Destination(error) if error.is_full()) {
+                    self.did_not_fit.fetch_add(1, Ordering::Relaxed);
+                }
                 let failed = pb::Failed { reason: error.reason(), detail: error.to_string() };
                 (pb::outcome::Result::Failed(failed), error.kept())
             }

@@ -24,7 +24,7 @@ use super::{
     transfer::Transfers,
 };
 use crate::{
-    destination::{Destination, LocalFolder, LocalFolderOptions, Marker},
+    destination::{Destination, DestinationError, LocalFolder, LocalFolderOptions, Marker},
     domain::run::{FinishState, Remainder, RunState, final_state},
 };
 
@@ -79,8 +79,11 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     // Before anything is listed: a run that cannot write its destination is to say so at once.
-    let options =
-        LocalFolderOptions { clock: Arc::clone(&worker.clock), bin_retention: worker.bin_retention };
+    let options = LocalFolderOptions {
+        clock: Arc::clone(&worker.clock),
+        bin_retention: worker.bin_retention,
+        reserve: worker.disk_reserve,
+    };
     let destination = open_destination(source, lease.destination_expected, options).await?;
     let tokens: Arc<dyn graph_client::TokenSource> =
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
@@ -119,7 +122,11 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     if let Err(error) = applier.destination.tidy().await {
         tracing::warn!(run = %lease.run, error = %ErrorChain(&error), "the bin could not be cleared");
     }
-    Ok(())
+    // Everything that needs no room is done by now.
+    match applier.executor.did_not_fit() {
+        0 => Ok(()),
+        files => Err(DestinationError::Full { files, reserve: worker.disk_reserve }.into()),
+    }
 }
 
 async fn open_destination(

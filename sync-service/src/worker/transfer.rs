@@ -115,6 +115,8 @@ impl Transfers {
         expected: &pb::PutContent,
     ) -> Result<Placed, TransferError> {
         let modified = expected.modified_time.as_ref().and_then(Timestamp::from_proto);
+        // Before anything is asked for.
+        let _room = destination.take_room(u64::try_from(expected.size).unwrap_or_default()).await?;
         let mut link = self.links.take(item_id);
         let mut mismatch: Option<String> = None;
         let mut failure = TransferError::Corrupt;

@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 use proto::sync::v1 as pb;
 use service_kit::exit::Exit;
-use simulator::Change;
+use simulator::{Change, Endpoint};
 
-use crate::world::{World, empty_drive, small_drive};
+use crate::world::{Setup, World, empty_drive, small_drive, source_name};
 
 /// A source beside the usual one. Gives its name.
 async fn source_at(world: &World, id: &str, folder: &Path) -> String {
@@ -205,13 +205,40 @@ async fn a_full_disk_stops_the_run_and_leaves_nothing_half_written() {
     world.run_to_equality().await;
     let big = Change::CreateFile { parent: "/".into(), name: "big.bin".into(), size: 2 << 20 };
     world.drive.apply(&big).unwrap();
+    add(&world, "/", "other.txt");
+    world.drive.apply(&Change::Delete { item: "/small.txt".into() }).unwrap();
     let (end, run) = world.run_to_failure().await;
     assert_eq!((run.state(), run.reason.as_str()), (pb::RunState::Failed, "DESTINATION_FULL"));
     assert_eq!(end.exit(), Exit::TryAgain);
-    assert!(!folder.join("big.bin").exists() && folder.join("small.txt").exists());
+    assert!(!folder.join("big.bin").exists() && !folder.join("small.txt").exists());
+    assert!(folder.join("other.txt").exists(), "what fits is transferred");
     assert_eq!(fs::read_dir(folder.join(".sluice/tmp")).unwrap().count(), 0);
     world.drive.apply(&Change::Delete { item: "/big.bin".into() }).unwrap();
     world.run_to_equality().await;
     drop(disk);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_reserve_stays_free_and_what_needs_no_room_is_done() {
+    let world = World::new(&empty_drive()).await;
+    for name in ["moved.txt", "deleted.txt"] {
+        add(&world, "/", name);
+    }
+    world.run_to_equality().await;
+    world.drive.apply(&Change::Rename { item: "/moved.txt".into(), name: "here.txt".into() }).unwrap();
+    world.drive.apply(&Change::Delete { item: "/deleted.txt".into() }).unwrap();
+    add(&world, "/", "new.txt");
+    let downloads = world.sim.counters().of(Endpoint::Download);
+    let greedy = world.worker_with(Setup { disk_reserve: u64::MAX, ..Setup::default() });
+    let end = greedy.run_source(&source_name()).await.unwrap();
+    drop(greedy);
+    assert_eq!(end.exit(), Exit::TryAgain, "{end:?}");
+    let run = world.get_run(&end.run).await;
+    assert_eq!((run.state(), run.reason.as_str()), (pb::RunState::Failed, "DESTINATION_FULL"));
+    assert_eq!(world.sim.counters().of(Endpoint::Download), downloads, "nothing is asked for in vain");
+    assert!(world.mirror().join("here.txt").exists() && !world.mirror().join("deleted.txt").exists());
+    // Room was made: no pause keeps what did not fit from being tried again.
+    world.run_to_equality().await;
     world.end().await;
 }

@@ -63,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) stop: CancellationToken,
     /// Another way to sync-service.
     pub(crate) sync_service: Option<SocketAddr>,
+    /// Bytes that are to stay free.
+    pub(crate) disk_reserve: u64,
     /// Links kept while listing, and items on a page, instead of the defaults.
     pub(crate) links_and_page: Option<(usize, u16)>,
 }
@@ -143,6 +145,7 @@ impl World {
             name: "w".to_owned(),
             transfers: 8,
             bin_retention: DEFAULT_BIN_RETENTION,
+            disk_reserve: setup.disk_reserve,
         };
         Worker::new(config, Arc::new(SystemClock), setup.stop).unwrap()
     }

@@ -14,7 +14,7 @@ use service_kit::{
     server::{self, ServerLimits},
 };
 use simulator::{DriveHandle, DriveSpec, NameStyle, PUBLIC_CLIENT_ID, Simulator};
-use sync_service::worker::{DEFAULT_BIN_RETENTION, DEFAULT_TRANSFERS};
+use sync_service::worker::{DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, DEFAULT_TRANSFERS};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use url::Url;
@@ -178,6 +178,7 @@ async fn parts(home: &Path, simulator: &Simulator) -> Result<Parts, Failure> {
         workers: 1,
         transfers: DEFAULT_TRANSFERS,
         bin_retention: DEFAULT_BIN_RETENTION,
+        disk_reserve: DEFAULT_RESERVE,
     })
 }
 

@@ -73,21 +73,37 @@ impl Inner {
 
     /// Removes from the bin what has been there for its time.
     pub(super) fn purge(&self) -> io::Result<()> {
-        let bin = match self.spot(&own(BIN_FOLDER)).and_then(|spot| spot.open_folder()) {
-            Ok(bin) => bin,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
         // A day's folder holds what was thrown away until its end.
         let oldest_kept = day(self.options.clock.now().saturating_sub(self.options.bin_retention));
         let mut left = MAX_PURGED;
-        for entry in bin.entries()?.take(MAX_DAYS) {
-            let name = entry?.file_name();
-            if name.to_str().is_some_and(|name| is_day(name) && *name < *oldest_kept) {
-                remove(&Spot { dir: bin.try_clone()?, name: name.into() }, &mut left)?;
-            }
+        for day in self.days()?.into_iter().filter(|day| *day < oldest_kept) {
+            remove(&self.spot(&own(BIN_FOLDER).join(day))?, &mut left)?;
         }
         Ok(())
+    }
+
+    /// Removes the oldest day of the bin, whatever its age; whether there was one, and it could be removed as a whole.
+    pub(super) fn purge_oldest_day(&self) -> io::Result<bool> {
+        let Some(day) = self.days()?.into_iter().min() else { return Ok(false) };
+        let spot = self.spot(&own(BIN_FOLDER).join(&day))?;
+        tracing::info!(day, "the bin makes way for new files");
+        let mut left = MAX_PURGED;
+        remove(&spot, &mut left)?;
+        Ok(spot.metadata()?.is_none())
+    }
+
+    /// The days of the bin, in no order.
+    fn days(&self) -> io::Result<Vec<String>> {
+        let bin = match self.spot(&own(BIN_FOLDER)).and_then(|spot| spot.open_folder()) {
+            Ok(bin) => bin,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut days = Vec::new();
+        for entry in bin.entries()?.take(MAX_DAYS) {
+            days.extend(entry?.file_name().into_string().ok().filter(|name| is_day(name)));
+        }
+        Ok(days)
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn open(
         root,
         options,
         next_temporary: AtomicU64::new(0),
+        room_taken: Arc::default(),
         touched: Mutex::default(),
         flush_failed: AtomicBool::new(false),
         _lock: lock,

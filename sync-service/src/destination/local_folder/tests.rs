@@ -27,7 +27,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn options(clock: &Arc<ManualClock>, bin_retention: Duration) -> LocalFolderOptions {
-    LocalFolderOptions { clock: Arc::<ManualClock>::clone(clock), bin_retention }
+    LocalFolderOptions { clock: Arc::<ManualClock>::clone(clock), bin_retention, reserve: 0 }
 }
 
 async fn open(mirror: &Path, source: &str, filled: bool) -> Result<LocalFolder, DestinationError> {
@@ -255,6 +255,57 @@ async fn deleted_files_lie_in_the_bin_for_their_days() {
     clock.advance(days);
     folder.tidy().await.unwrap();
     assert!(!bin.exists());
+}
+
+#[tokio::test]
+async fn the_bin_makes_way_before_a_file_does_not_fit() {
+    let home = TempDir::new().unwrap();
+    let mirror = home.path().join("mirror");
+    let folder = LocalFolder::open(&mirror, &marker("s"), false, options(&clock(), Duration::from_hours(48)))
+        .await
+        .unwrap();
+    let file = put(&folder, "a.txt", b"one").await.unwrap();
+    folder.delete_file(&path("a.txt"), &file).await.unwrap();
+    let day = mirror.join(".sluice/bin/2026-11-21");
+    let room = folder.take_room(1).await.unwrap();
+    assert!(day.exists(), "not needed");
+    assert!(matches!(folder.take_room(u64::MAX).await, Err(DestinationError::Full { .. })));
+    assert!(!day.exists());
+    drop(room);
+    assert_eq!(folder.inner.room_taken.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn paths_longer_than_the_system_takes_at_once_work_too() {
+    let (home, folder) = opened().await;
+    let mut deep = Vec::new();
+    for _ in 0..30 {
+        deep.push("d".repeat(250));
+        folder.make_folder(&deep).await.unwrap();
+    }
+    let (from, to) = (format!("{}/a.txt", deep.join("/")), format!("{}/b.txt", deep.join("/")));
+    let file = put(&folder, &from, b"deep").await.unwrap();
+    relocate(&folder, &from, &to).await.unwrap();
+    folder.set_modified(&path(&to), NOW, &file).await.unwrap();
+    folder.flush().await.unwrap();
+    let file = Baseline { modified: Some(NOW), ..file };
+    assert_eq!(folder.delete_file(&path(&to), &file).await.unwrap(), []);
+    while !deep.is_empty() {
+        assert_eq!(folder.delete_folder(&deep).await.unwrap(), []);
+        deep.pop();
+    }
+    assert_eq!(temporary_files(&home), 0);
+}
+
+#[tokio::test]
+async fn composed_and_decomposed_letters_are_two_names() {
+    let (home, folder) = opened().await;
+    put(&folder, "\u{e9}", b"composed").await.unwrap();
+    put(&folder, "e\u{301}", b"decomposed").await.unwrap();
+    assert_eq!(
+        (read(&home, "\u{e9}"), read(&home, "e\u{301}")),
+        (b"composed".to_vec(), b"decomposed".to_vec())
+    );
 }
 
 #[tokio::test]
