@@ -68,6 +68,9 @@ pub enum Rotation {
     Grace,
 }
 
+/// Most bytes of an access token.
+pub const MAX_ACCESS_BYTES: usize = 16 * 1024;
+
 /// Settings of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,6 +79,9 @@ pub struct TokenSwitches {
     pub rotation: Rotation,
     /// Life of an access token, in seconds.
     pub access_seconds: u64,
+    /// Bytes of an access token, at most [`MAX_ACCESS_BYTES`]; Entra's have 1.5 to 3 thousand. One is never shorter than its random
+    /// part, which is all there is by default.
+    pub access_bytes: usize,
     /// Whether access tokens live for a random time instead: 60 to 90 minutes, and 20 to 28 hours for clients that can be
     /// challenged (graph-behaviour §9.3, §9.6).
     pub random_lifetimes: bool,
@@ -92,6 +98,7 @@ impl Default for TokenSwitches {
         Self {
             rotation: Rotation::Entra,
             access_seconds: 3_599,
+            access_bytes: 0,
             random_lifetimes: false,
             refresh_seconds: 90 * 86_400,
             spa_refresh_seconds: 86_400,

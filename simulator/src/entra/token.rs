@@ -125,7 +125,8 @@ impl TokenRequest<'_> {
         if given.challengeable {
             access = access.challengeable(given.not_before.unwrap_or_default());
         }
-        let access_token = world.entra.ledger().issue_access(access);
+        let bytes = world.switches().tokens.access_bytes;
+        let access_token = world.entra.ledger().issue_access(access, bytes);
         world.counters.add(|counts| counts.access_tokens += 1);
         let id_token = || id_token::issue(world, given.user, given.client_id, given.nonce, lifetime);
         let client_info = || {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use simulator::{
-    Endpoint, FIRST_USER, Fault, FaultKind, PUBLIC_CLIENT_ID, ResetMoment, Rotation, SECOND_USER, Simulator,
-    ViolationKind,
+    Endpoint, FIRST_USER, Fault, FaultKind, MAX_ACCESS_BYTES, PUBLIC_CLIENT_ID, ResetMoment, Rotation,
+    SECOND_USER, Simulator, ViolationKind,
 };
 
 use crate::bench::{Answer, Bench};
@@ -141,4 +141,19 @@ async fn a_narrower_scope_is_given_and_a_wider_one_needs_consent() {
     assert_eq!((narrow.status, narrow.text("/scope")), (200, "Files.Read"));
     let wide = ask("Files.ReadWrite.All").await;
     assert_eq!((wide.text("/error"), &wide.body["error_codes"][0]), ("invalid_grant", &65_001.into()));
+}
+
+#[tokio::test]
+async fn access_tokens_are_as_long_as_asked_for_and_all_different() {
+    let bench = Bench::new().await;
+    let token = sign_in(&bench.sim);
+    let mut seen = std::collections::BTreeSet::new();
+    for (asked, given) in
+        [(0, 51), (1, 51), (100, 100), (1500, 1500), (1500, 1500), (1 << 20, MAX_ACCESS_BYTES)]
+    {
+        bench.sim.switch(|switches| switches.tokens.access_bytes = asked);
+        let access = bench.refresh(&token).await.text("/access_token").to_owned();
+        assert_eq!(access.len(), given);
+        assert!(seen.insert(access));
+    }
 }

@@ -3,6 +3,10 @@
 use super::Ledger;
 use super::refresh::Revoked;
 use crate::entra::scopes::Scopes;
+use crate::switches::MAX_ACCESS_BYTES;
+
+/// Bytes of the shortest access token: its prefix and 33 random bytes in Base64.
+const SECRET_BYTES: usize = 7 + 44;
 
 /// What an access token stands for.
 #[derive(Clone)]
@@ -64,9 +68,13 @@ impl Access {
 }
 
 impl Ledger {
-    /// Issues an access token.
-    pub(crate) fn issue_access(&mut self, access: Access) -> String {
-        let token = self.secret("sim-at-");
+    /// Issues an access token of at least so many bytes.
+    pub(crate) fn issue_access(&mut self, access: Access, bytes: usize) -> String {
+        let mut token = self.secret("sim-at-");
+        while token.len() < bytes.min(MAX_ACCESS_BYTES) {
+            token.push_str(&self.secret("."));
+        }
+        token.truncate(bytes.clamp(SECRET_BYTES, MAX_ACCESS_BYTES));
         self.access.insert(token.clone(), access);
         token
     }

@@ -32,12 +32,13 @@ pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError>
     }
     let lifetime = request.lifetime(false);
     let expires = world.clock.now_ms().saturating_add(lifetime.saturating_mul(1_000));
-    let implied = world.switches().sign_in.consent == Consent::Implied;
+    let switches = world.switches();
+    let implied = switches.sign_in.consent == Consent::Implied;
     let mut ledger = world.entra.ledger();
     let allowed = implied || ledger.consents.is_allowed_for_all(&app.client_id, tid);
     let scopes = if allowed { Scopes::of_application() } else { Scopes::default() };
     let access = Access::new((tid.clone(), app.client_id.clone(), None), scopes, expires);
-    let access_token = ledger.issue_access(access);
+    let access_token = ledger.issue_access(access, switches.tokens.access_bytes);
     drop(ledger);
     world.counters.add(|counts| counts.access_tokens += 1);
     Ok(Answer::new(access_token, lifetime).into_response())
