@@ -8,7 +8,7 @@
 //! 4. `deadline`: no request holds a place for ever, whatever deadline its caller set or forgot;
 //! 5. `stream_end`: closest to the answer, ends streams when the server stops.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::watch};
@@ -20,7 +20,7 @@ use tonic::{
     transport::Server,
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::{Service, ServiceBuilder};
+use tower::Service;
 
 use crate::lifecycle::Lifecycle;
 
@@ -34,7 +34,7 @@ mod stream_end;
 
 pub use request_span::RequestId;
 
-use middleware::Around;
+use middleware::{Around, Stack};
 
 /// Most bytes of one gRPC message, either way. tonic's own limit for what it receives; senders keep to it.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -288,16 +288,15 @@ async fn run(
 ) -> Result<(), tonic::transport::Error> {
     readiness.set(ServingStatus::Serving).await;
     let shutdown = readiness.shutdown.clone();
-    let layers = ServiceBuilder::new()
-        .layer(Around(request_span::RequestSpan))
-        .layer(Around(catch_panic::CatchPanic))
-        .layer(Around(admission::Admission::new(limits.max_in_flight)))
-        .layer(Around(deadline::Deadline(limits.request_timeout)))
-        .layer(Around(stream_end::StreamEnd(shutdown.clone())))
-        .into_inner();
+    let closest = Stack::new(
+        deadline::Deadline(limits.request_timeout),
+        stream_end::StreamEnd(Arc::new(shutdown.clone())),
+    );
+    let admitted = Stack::new(admission::Admission::new(limits.max_in_flight), closest);
+    let concerns = Stack::new(request_span::RequestSpan, Stack::new(catch_panic::CatchPanic, admitted));
     let connections = connections::Connections::new(listener, limits.max_connections);
     Server::builder()
-        .layer(layers)
+        .layer(Around(concerns))
         .max_concurrent_streams(limits.max_streams_per_connection)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
 
-use super::middleware::{Inner, Middleware, Next};
+use super::middleware::{Middleware, Next};
 use crate::status::{ApiError, Code};
 
 /// What an overloaded server asks callers to wait.
@@ -33,7 +33,7 @@ impl Admission {
 }
 
 impl Middleware for Admission {
-    async fn handle<S: Inner>(&self, request: Request<Body>, next: Next<S>) -> Response<Body> {
+    async fn handle(&self, request: Request<Body>, next: impl Next) -> Response<Body> {
         if request.uri().path().starts_with(HEALTH) {
             return next.run(request).await;
         }

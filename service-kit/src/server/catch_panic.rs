@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use http::{Request, Response};
 use tonic::{Status, body::Body};
 
-use super::middleware::{Inner, Middleware, Next};
+use super::middleware::{Middleware, Next};
 use crate::status::ApiError;
 
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct CatchPanic;
 struct Panicked;
 
 impl Middleware for CatchPanic {
-    async fn handle<S: Inner>(&self, request: Request<Body>, next: Next<S>) -> Response<Body> {
+    async fn handle(&self, request: Request<Body>, next: impl Next) -> Response<Body> {
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => Status::from(ApiError::internal(&Panicked)).into_http(),

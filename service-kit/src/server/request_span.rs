@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tracing::Instrument as _;
 
-use super::middleware::{Inner, Middleware, Next};
+use super::middleware::{Middleware, Next};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Most characters of a request id that a caller chose.
@@ -37,12 +37,12 @@ impl RequestId {
 pub(super) struct RequestSpan;
 
 impl Middleware for RequestSpan {
-    async fn handle<S: Inner>(&self, mut request: Request<Body>, next: Next<S>) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
         let id = RequestId::of(request.headers());
         let header = HeaderValue::from_str(id.as_str()).ok();
         // The path of a gRPC request is the RPC's name; nothing that a caller sent as data is in it.
         let method = shown(request.uri().path());
-        let span = tracing::info_span!("rpc", rpc.method = %method, request.id = %id.as_str());
+        let span = tracing::info_span!("rpc", rpc.method = method, request.id = id.as_str());
         request.extensions_mut().insert(id);
         async move {
             let unanswered = Unanswered::begin();
@@ -58,11 +58,12 @@ impl Middleware for RequestSpan {
     }
 }
 
-/// Most characters of a path that are logged; RPC names are shorter.
+/// Most bytes of a path that are logged; RPC names are shorter.
 const MAX_METHOD_LENGTH: usize = 128;
 
-fn shown(path: &str) -> String {
-    path.trim_start_matches('/').chars().take(MAX_METHOD_LENGTH).collect()
+fn shown(path: &str) -> &str {
+    let name = path.trim_start_matches('/');
+    name.get(..name.floor_char_boundary(MAX_METHOD_LENGTH)).unwrap_or_default()
 }
 
 /// Logs the outcome; that there was none if it is dropped first, because the caller went away or its deadline passed.

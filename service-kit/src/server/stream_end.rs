@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,34 +13,33 @@ use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
-use super::middleware::{Inner, Middleware, Next};
+use super::middleware::{Middleware, Next};
 use crate::status::{ApiError, Code};
 
 /// How long a stream may stay silent after shutting down began; one with something to send goes on.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Shared, because cloning a token takes a lock that all requests would queue for.
 #[derive(Clone)]
-pub(super) struct StreamEnd(pub(super) CancellationToken);
+pub(super) struct StreamEnd(pub(super) Arc<CancellationToken>);
 
 impl Middleware for StreamEnd {
-    async fn handle<S: Inner>(&self, request: Request<Body>, next: Next<S>) -> Response<Body> {
+    async fn handle(&self, request: Request<Body>, next: impl Next) -> Response<Body> {
         let response = next.run(request).await;
         if http_body::Body::is_end_stream(response.body()) {
             return response;
         }
-        let shutdown = self.0.clone();
-        let stop = Box::pin(async move {
-            shutdown.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        });
-        response.map(|inner| Body::new(Ending { inner, stop, ended: false }))
+        let shutdown = Arc::clone(&self.0);
+        response.map(|inner| Body::new(Ending { inner, shutdown, stop: None, ended: false }))
     }
 }
 
 /// An answer that ends with `UNAVAILABLE` `SHUTTING_DOWN` if it is silent when the server stops.
 struct Ending {
     inner: Body,
-    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    shutdown: Arc<CancellationToken>,
+    /// Made when the answer is silent for the first time: most never are.
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     ended: bool,
 }
 
@@ -57,7 +57,9 @@ impl http_body::Body for Ending {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        if self.stop.as_mut().poll(context).is_pending() {
+        let shutdown = Arc::clone(&self.shutdown);
+        let stop = self.stop.get_or_insert_with(|| Box::pin(grace(shutdown)));
+        if stop.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
         self.ended = true;
@@ -71,6 +73,11 @@ impl http_body::Body for Ending {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+async fn grace(shutdown: Arc<CancellationToken>) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(GRACE).await;
 }
 
 fn trailers() -> Result<HeaderMap, Status> {
