@@ -38,7 +38,10 @@ mod tests {
     use service_kit::secret::SecretString;
 
     use super::*;
-    use crate::domain::{scopes::ScopeSet, token::TokenHash};
+    use crate::domain::{
+        scopes::ScopeSet,
+        token::{TokenHash, TokenKind},
+    };
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -48,8 +51,7 @@ mod tests {
         AccessToken {
             hash: TokenHash::of(&value),
             value,
-            token_type: "Bearer".to_owned(),
-            scopes: ScopeSet::default(),
+            kind: Arc::new(TokenKind { token_type: "Bearer".to_owned(), scopes: ScopeSet::default() }),
             obtain_time: NOW,
             expire_time: after(seconds),
             advised_refresh_time: advised.map(after),

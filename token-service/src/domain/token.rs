@@ -35,15 +35,22 @@ impl TokenHash {
     }
 }
 
+/// What access tokens have in common: most of one application are of one kind.
+#[derive(PartialEq, Eq, Hash, Debug)]
+pub struct TokenKind {
+    /// How to present it, normally `Bearer`.
+    pub token_type: String,
+    /// Scopes the provider granted.
+    pub scopes: ScopeSet,
+}
+
 /// An access token with what is known about it.
 #[derive(Debug)]
 pub struct AccessToken {
     /// The token. A secret.
     pub value: Arc<SecretString>,
-    /// How to present it, normally `Bearer`.
-    pub token_type: String,
-    /// Scopes the provider granted.
-    pub scopes: ScopeSet,
+    /// What it has in common with others.
+    pub kind: Arc<TokenKind>,
     /// When it was obtained.
     pub obtain_time: Timestamp,
     /// When it ends.

@@ -12,7 +12,7 @@ use crate::{
         connection::{SealedCredential, StoredConnection},
         names::{AuthorizationName, ConnectionName},
         sealed::Sealed,
-        token::{AccessToken, TokenHash},
+        token::{AccessToken, TokenHash, TokenKind},
     },
     provider::TokenGrant,
     store::{StoredAccessToken, access_token_row, places},
@@ -104,8 +104,10 @@ impl Custody {
         let token = AccessToken {
             hash: TokenHash::of(&grant.access_token),
             value: Arc::clone(&grant.access_token),
-            token_type: grant.token_type.clone(),
-            scopes: grant.scopes.clone().unwrap_or_else(|| slot.scopes.clone()),
+            kind: Arc::new(TokenKind {
+                token_type: grant.token_type.clone(),
+                scopes: grant.scopes.clone().unwrap_or_else(|| slot.scopes.clone()),
+            }),
             obtain_time: now,
             expire_time: now.saturating_add(grant.lifetime),
             advised_refresh_time: grant.refresh_in.map(|advised| now.saturating_add(advised)),
@@ -113,8 +115,8 @@ impl Custody {
         let stored = StoredAccessToken {
             connection: slot.connection.clone(),
             scope_key: slot.scope_key.to_owned(),
-            token_type: token.token_type.clone(),
-            granted_scopes: token.scopes.clone(),
+            token_type: token.kind.token_type.clone(),
+            granted_scopes: token.kind.scopes.clone(),
             obtain_time: token.obtain_time,
             expire_time: token.expire_time,
             advised_refresh_time: token.advised_refresh_time,
@@ -135,8 +137,7 @@ impl Custody {
         Ok(Arc::new(AccessToken {
             hash: TokenHash::of(&value),
             value: Arc::new(value),
-            token_type: stored.token_type,
-            scopes: stored.granted_scopes,
+            kind: Arc::new(TokenKind { token_type: stored.token_type, scopes: stored.granted_scopes }),
             obtain_time: stored.obtain_time,
             expire_time: stored.expire_time,
             advised_refresh_time: stored.advised_refresh_time,

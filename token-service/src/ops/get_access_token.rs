@@ -73,6 +73,7 @@ pub async fn get_access_token(
             AtHand::Serve(token) => return Ok(token),
             AtHand::Refresh { held, scopes } => (held, scopes),
         };
+        tracing::debug!(connection.name = %request.connection, "a caller waits for a refresh");
         let fresh = match refresh_shared(context, request, scopes, held.as_ref()).await {
             Ok(fresh) => fresh,
             Err(error) => return fall_back(context, request, held, error),

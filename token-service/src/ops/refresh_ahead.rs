@@ -18,6 +18,8 @@ use crate::domain::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Most refreshes ahead of time under way at once: callers who wait come first.
 const MAX_AHEAD: usize = 64;
+/// Most tokens that one look finds. When there are more, the next look follows at once.
+const MAX_FOUND: usize = 1024;
 /// How often connections that nobody asks for are looked for.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_mins(10);
 /// Most connections that one look keeps alive.
@@ -47,8 +49,12 @@ pub async fn run(context: Arc<Context>) {
 
 /// Replaces the tokens that are due. Each runs as a flight of its own: what is under way survives this task.
 async fn refresh_due(context: &Arc<Context>) {
-    let due = context.cache.take_due(context.now(), MAX_AHEAD);
-    stream::iter(due)
+    let looks = stream::iter(std::iter::from_fn(|| {
+        let due = context.cache.take_due(context.now(), MAX_FOUND);
+        (!due.is_empty()).then_some(due)
+    }));
+    looks
+        .flat_map(stream::iter)
         .for_each_concurrent(MAX_AHEAD, async |due| {
             if let Err(error) = replace(context, &due).await {
                 tracing::info!(
@@ -82,6 +88,7 @@ async fn keep_alive(context: &Arc<Context>, last_look: &mut Option<Timestamp>) {
         return;
     }
     *last_look = Some(now);
+    context.cache.forget_idle(now);
     let since = now.saturating_sub(KEEP_ALIVE_AFTER);
     let idle = match context
         .store

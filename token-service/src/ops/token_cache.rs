@@ -4,12 +4,15 @@
 //! deleted or mended does not live on here.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use moka::sync::Cache;
 use service_kit::clock::Timestamp;
 
 use crate::{
@@ -17,32 +20,37 @@ use crate::{
         names::ConnectionName,
         refresh_schedule::{is_in_use, refresh_ahead_time},
         scopes::ScopeSet,
-        token::AccessToken,
+        token::{AccessToken, TokenKind},
     },
     store::MAX_SCOPE_SETS,
 };
 
-/// Most connections whose tokens are in memory; those asked for least make room.
-const MAX_CONNECTIONS: u64 = 100_000;
+/// Connections are spread over so many maps, each with a lock of its own.
+const SHARDS: usize = 64;
+/// Most connections of one map; the one asked for longest ago makes room. 131,072 in all.
+const MAX_CONNECTIONS_PER_SHARD: usize = 2048;
 /// How long an entry is believed without asking the database.
 const BELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Connections that nobody asks for leave memory. Longer than the usual life of a token, so that those in use are refreshed ahead.
 const IDLE: Duration = Duration::from_mins(100);
 /// Pause between tries to refresh a token ahead of its end.
 const AHEAD_PAUSE: Duration = Duration::from_secs(20);
+/// Most kinds of tokens that are kept once for all tokens of the kind. There are few: one for each list of granted scopes.
+const MAX_KINDS: usize = 256;
 
-#[derive(Clone)]
 struct Entry {
+    /// The scopes that callers ask for; none means the connection's own.
+    asked: ScopeSet,
     token: Arc<AccessToken>,
     since: Timestamp,
     /// When somebody last asked for it.
     used_time: Timestamp,
-    /// Not refreshed ahead before this: the last try failed, or is under way.
-    ahead_pause: Timestamp,
+    /// When it is due to be refreshed ahead; after a try, when to try again.
+    ahead_time: Timestamp,
 }
 
-/// By the scopes that callers ask for; the connection's own have the empty set.
-type ScopeSets = Arc<Mutex<HashMap<ScopeSet, Entry>>>;
+/// The tokens of each connection: mostly one, so a list is smaller than a map, and no slower.
+type Shard = HashMap<ConnectionName, Vec<Entry>>;
 
 /// A token that is in use and should be replaced before a caller must wait.
 #[derive(Clone, Debug)]
@@ -58,14 +66,35 @@ pub(super) struct Epoch(u64);
 
 /// Tokens in memory.
 pub(super) struct TokenCache {
-    connections: Cache<ConnectionName, ScopeSets>,
+    shards: Box<[Mutex<Shard>]>,
+    max_per_shard: usize,
+    hasher: RandomState,
+    /// The shard at which the next look for due tokens begins.
+    next_look: AtomicUsize,
+    kinds: Mutex<HashSet<Arc<TokenKind>>>,
     epoch: Mutex<Epoch>,
 }
 
 impl TokenCache {
     pub(super) fn new() -> Self {
-        let connections = Cache::builder().max_capacity(MAX_CONNECTIONS).time_to_idle(IDLE).build();
-        Self { connections, epoch: Mutex::new(Epoch(0)) }
+        Self::bounded(SHARDS, MAX_CONNECTIONS_PER_SHARD)
+    }
+
+    fn bounded(shards: usize, max_per_shard: usize) -> Self {
+        Self {
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            max_per_shard,
+            hasher: RandomState::new(),
+            next_look: AtomicUsize::new(0),
+            kinds: Mutex::default(),
+            epoch: Mutex::new(Epoch(0)),
+        }
+    }
+
+    /// The map that a connection is in.
+    fn shard(&self, connection: &ConnectionName) -> Option<MutexGuard<'_, Shard>> {
+        let hash = usize::try_from(self.hasher.hash_one(connection) >> 32).unwrap_or_default();
+        self.shards.get(hash % self.shards.len()).map(lock)
     }
 
     /// The token of a connection and a set of scopes, unless the database should be asked.
@@ -75,9 +104,11 @@ impl TokenCache {
         asked: &ScopeSet,
         now: Timestamp,
     ) -> Option<Arc<AccessToken>> {
-        let entry = self.entry(connection, asked, Some(now))?;
+        let mut shard = self.shard(connection)?;
+        let entry = shard.get_mut(connection)?.iter_mut().find(|entry| entry.asked == *asked)?;
+        entry.used_time = now;
         let is_believed = now >= entry.since && now.duration_since(entry.since) < BELIEVED_FOR;
-        is_believed.then_some(entry.token)
+        is_believed.then(|| Arc::clone(&entry.token))
     }
 
     /// The same however old the entry is, for when the database cannot be asked.
@@ -86,37 +117,42 @@ impl TokenCache {
         connection: &ConnectionName,
         asked: &ScopeSet,
     ) -> Option<Arc<AccessToken>> {
-        self.entry(connection, asked, None).map(|entry| entry.token)
-    }
-
-    fn entry(&self, connection: &ConnectionName, asked: &ScopeSet, used: Option<Timestamp>) -> Option<Entry> {
-        let sets = self.connections.get(connection)?;
-        let mut sets = lock(&sets);
-        let entry = sets.get_mut(asked)?;
-        entry.used_time = used.unwrap_or(entry.used_time);
-        Some(entry.clone())
+        let shard = self.shard(connection)?;
+        let entry = shard.get(connection)?.iter().find(|entry| entry.asked == *asked)?;
+        Some(Arc::clone(&entry.token))
     }
 
     /// Up to `limit` tokens that are in use and due to be replaced. They are not due again for a while.
     pub(super) fn take_due(&self, now: Timestamp, limit: usize) -> Vec<DueToken> {
         let mut due = Vec::new();
-        for (connection, sets) in &self.connections {
-            for (asked, entry) in lock(&sets).iter_mut() {
-                if due.len() >= limit {
-                    return due;
-                }
-                let token = &entry.token;
-                let is_due = refresh_ahead_time(token, token.hash.chance()) <= now
-                    && is_in_use(token, entry.used_time, now)
-                    && entry.ahead_pause <= now;
-                if is_due {
-                    entry.ahead_pause = now.saturating_add(AHEAD_PAUSE);
-                    let (connection, asked) = (ConnectionName::clone(&connection), asked.clone());
-                    due.push(DueToken { connection, asked, token: Arc::clone(token) });
+        // Where the last look stopped: what is due first in the order of maps must not keep the rest waiting.
+        let first = self.next_look.load(Ordering::Relaxed);
+        for number in first..first + self.shards.len() {
+            let number = number % self.shards.len();
+            let Some(mut shard) = self.shards.get(number).map(lock) else { continue };
+            for (connection, entries) in shard.iter_mut() {
+                for entry in entries {
+                    if entry.ahead_time > now || !is_in_use(&entry.token, entry.used_time, now) {
+                        continue;
+                    }
+                    if due.len() >= limit {
+                        self.next_look.store(number, Ordering::Relaxed);
+                        return due;
+                    }
+                    entry.ahead_time = now.saturating_add(AHEAD_PAUSE);
+                    let (connection, asked) = (connection.clone(), entry.asked.clone());
+                    due.push(DueToken { connection, asked, token: Arc::clone(&entry.token) });
                 }
             }
         }
         due
+    }
+
+    /// Forgets connections that nobody asked for.
+    pub(super) fn forget_idle(&self, now: Timestamp) {
+        for shard in &self.shards {
+            lock(shard).retain(|_, entries| now.duration_since(last_use(entries)) < IDLE);
+        }
     }
 
     /// To be taken before the database is read.
@@ -133,36 +169,79 @@ impl TokenCache {
         token: &Arc<AccessToken>,
         now: Timestamp,
     ) {
+        let token = self.with_known_kind(token);
+        let ahead_time = refresh_ahead_time(&token, token.hash.chance());
         let current = lock(&self.epoch);
         if *current != epoch {
             return;
         }
-        let sets = self.connections.get_with_by_ref(connection, ScopeSets::default);
-        let mut sets = lock(&sets);
-        if !sets.contains_key(asked) && u64::try_from(sets.len()).unwrap_or(u64::MAX) >= MAX_SCOPE_SETS {
-            sets.clear();
+        let Some(mut shard) = self.shard(connection) else { return };
+        if !shard.contains_key(connection) {
+            self.make_room(&mut shard);
+            shard.insert(connection.clone(), Vec::with_capacity(1));
         }
-        // Whoever replaces a token ahead of time does not use it.
-        let used_time = sets.get(asked).map_or(now, |entry| entry.used_time);
-        let entry = Entry { token: Arc::clone(token), since: now, used_time, ahead_pause: now };
-        sets.insert(asked.clone(), entry);
-        drop(sets);
+        let Some(entries) = shard.get_mut(connection) else { return };
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.asked == *asked) {
+            // Whoever replaces a token ahead of time does not use it.
+            let (asked, used_time) = (std::mem::take(&mut entry.asked), entry.used_time);
+            *entry = Entry { asked, token, since: now, used_time, ahead_time };
+        } else {
+            if u64::try_from(entries.len()).unwrap_or(u64::MAX) >= MAX_SCOPE_SETS {
+                entries.clear();
+            }
+            entries.push(Entry { asked: asked.clone(), token, since: now, used_time: now, ahead_time });
+        }
+        drop(shard);
         drop(current);
+    }
+
+    /// Lets go of the connection asked for longest ago when a map is full. That looks at all of it, which takes less than the
+    /// reading from the database that came before.
+    fn make_room(&self, shard: &mut Shard) {
+        if shard.len() < self.max_per_shard {
+            return;
+        }
+        let idlest = shard.iter().min_by_key(|(_, entries)| last_use(entries)).map(|(name, _)| name.clone());
+        if let Some(idlest) = idlest {
+            shard.remove(&idlest);
+        }
+    }
+
+    /// The same token, which shares with others what they have in common.
+    fn with_known_kind(&self, token: &Arc<AccessToken>) -> Arc<AccessToken> {
+        let mut kinds = lock(&self.kinds);
+        if let Some(kind) = kinds.get(&token.kind) {
+            let token = AccessToken { value: Arc::clone(&token.value), kind: Arc::clone(kind), ..**token };
+            return Arc::new(token);
+        }
+        if kinds.len() >= MAX_KINDS {
+            kinds.clear();
+        }
+        kinds.insert(Arc::clone(&token.kind));
+        Arc::clone(token)
     }
 
     /// Forgets every connection.
     pub(super) fn invalidate_all(&self) {
         let mut epoch = lock(&self.epoch);
         epoch.0 = epoch.0.wrapping_add(1);
-        self.connections.invalidate_all();
+        for shard in &self.shards {
+            lock(shard).clear();
+        }
     }
 
     /// Forgets a connection; to be called after the change in the database is durable.
     pub(super) fn invalidate(&self, connection: &ConnectionName) {
         let mut epoch = lock(&self.epoch);
         epoch.0 = epoch.0.wrapping_add(1);
-        self.connections.invalidate(connection);
+        if let Some(mut shard) = self.shard(connection) {
+            shard.remove(connection);
+        }
     }
+}
+
+fn last_use(entries: &[Entry]) -> Timestamp {
+    entries.iter().map(|entry| entry.used_time).max().unwrap_or(Timestamp::from_millis(0))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -191,8 +270,7 @@ mod tests {
         Arc::new(AccessToken {
             hash: TokenHash::of(&value),
             value,
-            token_type: "Bearer".to_owned(),
-            scopes: ScopeSet::default(),
+            kind: Arc::new(TokenKind { token_type: "Bearer".to_owned(), scopes: ScopeSet::default() }),
             obtain_time: NOW,
             expire_time: NOW.saturating_add(Duration::from_hours(1)),
             advised_refresh_time: None,
@@ -246,5 +324,57 @@ mod tests {
         assert!(cache.take_due(later, 10).is_empty(), "nobody asked for an hour");
         cache.get(&name(), &set("s"), later);
         assert_eq!(cache.take_due(later, 10).len(), 1);
+    }
+
+    #[test]
+    fn a_full_map_lets_go_of_what_was_asked_for_longest_ago() {
+        let cache = TokenCache::bounded(1, 2);
+        let name = |id: &str| ConnectionName::parse(&format!("tenants/a/connections/{id}")).unwrap();
+        let at = |seconds| NOW.saturating_add(Duration::from_secs(seconds));
+        for (seconds, id) in [(0, "first"), (1, "second")] {
+            cache.insert(cache.epoch(), &name(id), &set("s"), &token(), at(seconds));
+        }
+        assert!(cache.get(&name("first"), &set("s"), at(2)).is_some());
+        cache.insert(cache.epoch(), &name("third"), &set("s"), &token(), at(3));
+        let held = ["first", "second", "third"].map(|id| cache.get(&name(id), &set("s"), at(3)).is_some());
+        assert_eq!(held, [true, false, true]);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_leaves_memory() {
+        let cache = TokenCache::new();
+        cache.insert(cache.epoch(), &name(), &set("s"), &token(), NOW);
+        cache.forget_idle(NOW.saturating_add(IDLE).saturating_sub(Duration::from_secs(1)));
+        assert!(cache.get_unverified(&name(), &set("s")).is_some());
+        cache.forget_idle(NOW.saturating_add(IDLE));
+        assert!(cache.get_unverified(&name(), &set("s")).is_none());
+    }
+
+    #[test]
+    fn tokens_share_what_they_have_in_common() {
+        let cache = TokenCache::new();
+        for scope in ["s", "t"] {
+            cache.insert(cache.epoch(), &name(), &set(scope), &token(), NOW);
+        }
+        let held = ["s", "t"].map(|scope| cache.get(&name(), &set(scope), NOW).unwrap());
+        assert!(!Arc::ptr_eq(&held[0], &held[1]) && Arc::ptr_eq(&held[0].kind, &held[1].kind));
+    }
+
+    #[test]
+    fn a_look_goes_on_where_the_last_one_stopped() {
+        let cache = TokenCache::new();
+        let names: Vec<_> =
+            (0..200).map(|n| ConnectionName::parse(&format!("tenants/a/connections/{n}")).unwrap()).collect();
+        for name in &names {
+            cache.insert(cache.epoch(), name, &set("s"), &token(), NOW);
+        }
+        // Each try fails, so that all are due again by the next look.
+        let mut late = NOW.saturating_add(Duration::from_mins(50));
+        let mut seen = HashSet::new();
+        for _ in 0..20 {
+            seen.extend(cache.take_due(late, 20).into_iter().map(|due| due.connection));
+            late = late.saturating_add(AHEAD_PAUSE);
+        }
+        assert_eq!(seen.len(), names.len());
     }
 }

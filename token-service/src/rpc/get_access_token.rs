@@ -32,9 +32,9 @@ pub(super) async fn handle(
     let token = get_access_token(context, &request).await.map_err(|error| api_error(&error))?;
     Ok(GetAccessTokenResponse {
         access_token: token.value.expose().to_owned(),
-        token_type: token.token_type.clone(),
+        token_type: token.kind.token_type.clone(),
         expire_time: Some(token.expire_time.to_proto()),
-        scopes: token.scopes.iter().map(str::to_owned).collect(),
+        scopes: token.kind.scopes.iter().map(str::to_owned).collect(),
     })
 }
 
