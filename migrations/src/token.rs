@@ -6,6 +6,7 @@ mod m20261121_000003_create_keyring_canary;
 mod m20261121_000004_fence_refreshes;
 mod m20261121_000005_deliver_webhooks;
 mod m20261121_000006_keep_claims;
+mod m20261121_000007_share_fences;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, async_trait, sea_orm::DynIden, sea_query::IntoIden as _,
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_fence_refreshes::Migration),
             Box::new(m20261121_000005_deliver_webhooks::Migration),
             Box::new(m20261121_000006_keep_claims::Migration),
+            Box::new(m20261121_000007_share_fences::Migration),
         ]
     }
 

@@ -73,6 +73,7 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Keyring(KeyringError::Read { .. } | KeyringError::Create { .. })
+            | Self::Provider(EntraConfigError::ClientSecretFile(_))
             | Self::Webhooks(WebhookConfigError::Read { .. } | WebhookConfigError::SecretFile { .. })
             | Self::Database(DatabaseError::File { .. }) => Exit::Io,
             Self::KeyringMismatch(KeyringMismatch::Store(_))

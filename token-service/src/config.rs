@@ -4,10 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use service_kit::{
     database::{DatabaseUrl, PoolOptions},
-    secret::SecretString,
     server::ServerLimits,
 };
 use url::Url;
+
+use crate::provider::ClientSecret;
 
 /// Base address of Entra's global cloud.
 pub const DEFAULT_AUTHORITY: &str = "https://login.microsoftonline.com/";
@@ -47,7 +48,7 @@ pub struct ProviderConfig {
     /// Client id of the app registration.
     pub client_id: String,
     /// Its secret, for a confidential client.
-    pub client_secret: Option<SecretString>,
+    pub client_secret: Option<ClientSecret>,
     /// Base address, see [`DEFAULT_AUTHORITY`].
     pub authority: Url,
     /// Directory, see [`DEFAULT_DIRECTORY`].

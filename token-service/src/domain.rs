@@ -5,6 +5,7 @@ pub mod app_breaker;
 pub mod authorization;
 pub mod connection;
 pub mod names;
+pub mod pace;
 pub mod poll_schedule;
 pub mod refresh_lease;
 pub mod refresh_policy;

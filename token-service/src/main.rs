@@ -16,6 +16,7 @@ use service_kit::{
 use token_service::{
     App, Config, ProviderConfig,
     config::{DEFAULT_AUTHORITY, DEFAULT_DIRECTORY, Tuning},
+    provider::ClientSecret,
 };
 use url::Url;
 
@@ -53,7 +54,8 @@ struct ServeArgs {
     /// Client id of the app registration.
     #[arg(long, env = "SLUICE_CLIENT_ID")]
     client_id: String,
-    /// File with the client secret, for a confidential client.
+    /// File with the client secret, for a confidential client. It is read again when the provider refuses the secret, so a new one
+    /// needs no restart.
     #[arg(long, env = "SLUICE_CLIENT_SECRET_FILE")]
     client_secret_file: Option<PathBuf>,
     /// Base address of the identity provider.
@@ -126,7 +128,7 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
         create_keyring: args.create_keyring,
         provider: ProviderConfig {
             client_id: args.client_id,
-            client_secret: args.client_secret_file.map(secret).transpose()?,
+            client_secret: args.client_secret_file.map(ClientSecret::File),
             authority: args.authority,
             directory: args.directory,
             default_scopes: args.scopes,

@@ -21,6 +21,7 @@ mod context;
 mod cooldowns;
 mod custody;
 mod database_state;
+mod directory_budgets;
 mod directory_fences;
 mod error;
 mod keyring_check;

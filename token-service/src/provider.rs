@@ -5,6 +5,7 @@
 
 mod answer;
 mod classify;
+mod client_secret;
 mod entra;
 mod error;
 mod id_token;
@@ -15,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use service_kit::secret::SecretString;
 
+pub use client_secret::ClientSecret;
 pub use entra::{Entra, EntraConfig, EntraConfigError};
 pub use error::{Binds, Fault, ProviderError, Reach, Refusal};
 

@@ -9,8 +9,10 @@ mod authorizations;
 mod canaries;
 mod connection_changes;
 mod connections;
+mod directory_fences;
 mod entity;
 mod error;
+mod import_leases;
 mod notifications;
 mod refresh_leases;
 mod sign_in_claims;
@@ -23,6 +25,7 @@ pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, sco
 pub use authorizations::Poll;
 pub use connection_changes::{ChangeCount, ConnectionChange};
 pub use connections::{ConnectionFilter, RowVersion, Successor};
+pub use directory_fences::DirectoryFence;
 pub use error::StoreError;
 pub use notifications::{Notification, Notifications};
 pub use webhooks::{Delivered, Delivery};

@@ -97,7 +97,8 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
     // What can be refused is refused before anything is made on disk.
     let token_listener = bind(arguments.listen_token).await?;
     let sync_listener = bind(arguments.listen_sync).await?;
-    let client_secret = arguments.client_secret_file.as_deref().map(read_secret).transpose()?;
+    // The service reads it by itself; what cannot be read is refused here.
+    arguments.client_secret_file.as_deref().map(read_secret).transpose()?;
     let data_dir = std::path::absolute(&arguments.data_dir)
         .map_err(|error| Failure::from_error(Exit::Usage, "cannot use --data-dir", &error))?;
     let parts = Parts {
@@ -110,7 +111,7 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
             create_keyring: true,
             provider: token_service::ProviderConfig {
                 client_id: arguments.client_id,
-                client_secret,
+                client_secret: arguments.client_secret_file.map(token_service::provider::ClientSecret::File),
                 authority: arguments.authority,
                 directory: arguments.directory,
                 default_scopes: Vec::new(),

@@ -12,8 +12,9 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::{
     OpError, app_health::AppHealthMonitor, authorization_signals::AuthorizationSignals,
     change_feed::ChangeFeed, cooldowns::Cooldowns, custody::Custody, database_state::DatabaseState,
-    directory_fences::DirectoryFences, get_access_token::TokenFlights, refresh_queue::RefreshQueue,
-    refresh_signals::RefreshSignals, suspicions::Suspicions, token_cache::TokenCache,
+    directory_budgets::DirectoryBudgets, directory_fences::DirectoryFences, get_access_token::TokenFlights,
+    refresh_queue::RefreshQueue, refresh_signals::RefreshSignals, suspicions::Suspicions,
+    token_cache::TokenCache,
 };
 use crate::{
     crypto::KeySource,
@@ -84,6 +85,7 @@ pub struct Context {
     pub(super) refresh_queue: RefreshQueue,
     pub(super) cooldowns: Cooldowns,
     pub(super) suspicions: Suspicions,
+    pub(super) directory_budgets: DirectoryBudgets,
     pub(super) directory_fences: DirectoryFences,
     pub(super) app_health: AppHealthMonitor,
     pub(super) signals: AuthorizationSignals,
@@ -111,6 +113,7 @@ impl Context {
             refresh_queue: RefreshQueue::default(),
             cooldowns: Cooldowns::new(),
             suspicions: Suspicions::new(),
+            directory_budgets: DirectoryBudgets::new(),
             directory_fences: DirectoryFences::new(),
             app_health: AppHealthMonitor::default(),
             signals: AuthorizationSignals::new(),

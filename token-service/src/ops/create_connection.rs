@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_kit::secret::SecretString;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use service_kit::{error_chain::ErrorChain, resource_name::ResourceId, secret::SecretString};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::{
     Context, Health, OpError, RefreshOutcome,
@@ -46,26 +49,60 @@ pub async fn import_refresh_token(
 }
 
 async fn import(context: &Context, request: ImportRequest) -> Result<Connection, OpError> {
-    let name = request.connection;
+    let name = request.connection.clone();
     let _turn = context.refresh_queue.turn(&name).await;
-    match context.store.get_connection(&name).await {
-        Ok(_) => return Err(OpError::ConnectionExists(name)),
-        Err(StoreError::NotFound) => {}
-        Err(error) => return Err(error.into()),
+    refuse_existing(context, &name).await?;
+    // Neither may two replicas exchange a token each for one name, nor anybody the same token twice.
+    let owner = ResourceId::new_random("").to_string();
+    let token = STANDARD.encode(Sha256::digest(request.refresh_token.expose().as_bytes()));
+    let subjects = [format!("name {name}"), format!("token {token}")];
+    let length = context.refresh_times.lease_length();
+    let _pass = context.directory_budgets.enter(None).await?;
+    let deadline = Instant::now() + context.refresh_times.provider_timeout;
+    if !context.store.claim_imports(&subjects, &owner, length).await? {
+        return Err(OpError::Busy);
     }
+    let imported = async {
+        refuse_existing(context, &name).await?;
+        exchange(context, &name, request, deadline).await
+    };
+    let imported = imported.await;
+    if let Err(error) = context.store.release_imports(&owner).await {
+        tracing::info!(error = %ErrorChain(&error), "the lease of an import could not be given back; it expires");
+    }
+    imported
+}
+
+async fn refuse_existing(context: &Context, name: &ConnectionName) -> Result<(), OpError> {
+    match context.store.get_connection(name).await {
+        Ok(_) => Err(OpError::ConnectionExists(name.clone())),
+        Err(StoreError::NotFound) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn exchange(
+    context: &Context,
+    name: &ConnectionName,
+    request: ImportRequest,
+    deadline: Instant,
+) -> Result<Connection, OpError> {
     let are_callers_scopes = !request.scopes.is_empty();
     let scopes = if are_callers_scopes { request.scopes } else { context.default_scopes.clone() };
     let time = context.now();
-    let mut grant =
-        context.provider.refresh(&request.refresh_token, &scopes, None).await.map_err(|error| {
+    let asked = context.provider.refresh(&request.refresh_token, &scopes, None);
+    let answer = tokio::time::timeout_at(deadline, asked).await;
+    let mut grant = answer
+        .unwrap_or_else(|_late| Err(ProviderError::OutcomeUnknown("time-out".to_owned())))
+        .map_err(|error| {
             if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
                 context.app_health.record_refused(cause, time);
             }
             import_error(error, are_callers_scopes)
         })?;
-    context.app_health.record_success(&name, time);
+    context.app_health.record_success(name, time);
     let refresh_token = grant.refresh_token.take().unwrap_or(request.refresh_token);
-    let parts = NewConnection { name: &name, display_name: &request.display_name, scopes: &scopes };
+    let parts = NewConnection { name, display_name: &request.display_name, scopes: &scopes };
     let sign_in = SignIn { refresh_token, grant, time };
     let (stored, token) = new_connection(context, &parts, &sign_in).await?;
     insert_connection(context, &stored, &token).await?;
@@ -77,7 +114,7 @@ fn import_error(error: ProviderError, are_callers_scopes: bool) -> OpError {
     let refusal = match error {
         ProviderError::Refused(refusal) => refusal,
         ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_) => {
-            tracing::warn!(error = %service_kit::error_chain::ErrorChain(&error), "an import brought no answer");
+            tracing::warn!(error = %ErrorChain(&error), "an import brought no answer");
             return OpError::ProviderUnavailable { cause: "no answer".to_owned(), retry_after: RETRY_AFTER };
         }
     };

@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Client;
 use serde_json::{Map, Value, json};
-use service_kit::secret::SecretString;
+use service_kit::secret::{SecretFileError, SecretString};
 use url::{Host, Url};
 
 use super::{
-    DeviceGrant, IdentityProvider, ProviderError, Refusal, TokenGrant, answer, classify::classify, transport,
-    transport::Answer,
+    ClientSecret, DeviceGrant, IdentityProvider, ProviderError, Refusal, TokenGrant, answer,
+    classify::classify, client_secret::CurrentSecret, transport, transport::Answer,
 };
 use crate::domain::scopes::ScopeSet;
 
@@ -30,7 +30,7 @@ pub struct EntraConfig {
     /// Client id of the app registration.
     pub client_id: String,
     /// Its secret, for a confidential client.
-    pub client_secret: Option<SecretString>,
+    pub client_secret: Option<ClientSecret>,
     /// Base address, for example `https://login.microsoftonline.com/`.
     pub authority: Url,
     /// Directory: a GUID, a domain, `common`, `organizations` or `consumers`.
@@ -56,6 +56,9 @@ pub enum EntraConfigError {
     /// The client secret is empty.
     #[error("client secret is empty")]
     ClientSecret,
+    /// The client secret cannot be read.
+    #[error(transparent)]
+    ClientSecretFile(#[from] SecretFileError),
     /// The HTTP client cannot be built, for example for want of root certificates.
     #[error("the HTTP client cannot be set up")]
     HttpClient(#[source] reqwest::Error),
@@ -67,7 +70,7 @@ pub struct Entra {
     token_endpoint: Url,
     device_endpoint: Url,
     client_id: String,
-    client_secret: Option<SecretString>,
+    client_secret: Option<CurrentSecret>,
 }
 
 impl Entra {
@@ -86,7 +89,8 @@ impl Entra {
         if !is_client_id {
             return Err(EntraConfigError::ClientId);
         }
-        if config.client_secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
+        let client_secret = config.client_secret.map(CurrentSecret::new).transpose()?;
+        if client_secret.as_ref().is_some_and(|secret| secret.get().expose().is_empty()) {
             return Err(EntraConfigError::ClientSecret);
         }
         let endpoint = |name: &str| {
@@ -100,21 +104,32 @@ impl Entra {
             token_endpoint: endpoint("token"),
             device_endpoint: endpoint("devicecode"),
             client_id: config.client_id,
-            client_secret: config.client_secret,
+            client_secret,
         })
     }
 
-    /// The client's own fields, and its secret where it has one.
-    fn with_client<'a>(&'a self, mut form: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
-        form.push(("client_id", &self.client_id));
-        if let Some(secret) = &self.client_secret {
-            form.push(("client_secret", secret.expose()));
+    /// Posts a form with the client's own fields. A client secret that is refused is read again, and the form posted once more if there
+    /// is another one by now: the provider looks at nothing else before it knows the client.
+    async fn post_token(&self, form: &[(&str, &str)]) -> Result<TokenGrant, ProviderError> {
+        let secret = self.client_secret.as_ref().map(CurrentSecret::get);
+        let answer = self.post_token_as(form, secret.as_deref()).await;
+        let is_refused = matches!(answer, Err(ProviderError::Refused(Refusal::AppMisconfigured { .. })));
+        let newer = self.client_secret.as_ref().zip(secret.as_deref()).filter(|_| is_refused);
+        match newer.and_then(|(current, refused)| current.after_refusal(refused)) {
+            Some(newer) => self.post_token_as(form, Some(&newer)).await,
+            None => answer,
         }
-        form
     }
 
-    async fn post_token(&self, form: &[(&str, &str)]) -> Result<TokenGrant, ProviderError> {
-        let answer = transport::post_form(&self.client, &self.token_endpoint, form).await?;
+    async fn post_token_as(
+        &self,
+        form: &[(&str, &str)],
+        secret: Option<&SecretString>,
+    ) -> Result<TokenGrant, ProviderError> {
+        let mut form = form.to_vec();
+        form.push(("client_id", &self.client_id));
+        form.extend(secret.map(|secret| ("client_secret", secret.expose())));
+        let answer = transport::post_form(&self.client, &self.token_endpoint, &form).await?;
         if !answer.is_success() {
             return Err(refused(&answer));
         }
@@ -139,7 +154,7 @@ impl IdentityProvider for Entra {
     ) -> Result<DeviceGrant, ProviderError> {
         let scope = scopes.with(OFFLINE_ACCESS).to_string();
         let claims = with_client_capability(claims);
-        let form = [("client_id", self.client_id.as_str()), ("scope", &scope), ("claims", &claims)];
+        let form = [("client_id", self.client_id.as_str()), ("scope", &scope), ("claims", claims.as_str())];
         let answer = transport::post_form(&self.client, &self.device_endpoint, &form).await?;
         if !answer.is_success() {
             return Err(refused(&answer));
@@ -153,11 +168,11 @@ impl IdentityProvider for Entra {
         claims: Option<&str>,
     ) -> Result<TokenGrant, ProviderError> {
         let claims = with_client_capability(claims);
-        let form = self.with_client(vec![
-            ("claims", &claims),
+        let form = [
+            ("claims", claims.as_str()),
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("device_code", device_code.expose()),
-        ]);
+        ];
         self.post_token(&form).await
     }
 
@@ -169,12 +184,12 @@ impl IdentityProvider for Entra {
     ) -> Result<TokenGrant, ProviderError> {
         let scope = scopes.with(OFFLINE_ACCESS).to_string();
         let claims = with_client_capability(claims);
-        let form = self.with_client(vec![
+        let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose()),
             ("scope", &scope),
-            ("claims", &claims),
-        ]);
+            ("claims", claims.as_str()),
+        ];
         match self.post_token(&form).await {
             // Answered, so not lost: the provider says that it did nothing and names no time to wait.
             Err(error) if is_worth_one_retry(&error) => {

@@ -5,6 +5,8 @@ pub(super) mod authorization;
 pub(super) mod change_counter;
 pub(super) mod connection;
 pub(super) mod connection_change;
+pub(super) mod directory_fence;
+pub(super) mod import_lease;
 pub(super) mod keyring_canary;
 pub(super) mod refresh_lease;
 pub(super) mod sign_in_claims;

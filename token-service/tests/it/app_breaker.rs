@@ -60,7 +60,7 @@ async fn recovers(world: &World, service: &Service, fault: u64) {
 
 /// oauthapp deletes what `invalid_client` refuses: one expired secret wipes the fleet. dify, xagent#1544: any failure does.
 #[tokio::test]
-async fn n8n_22567_an_expired_client_secret_is_the_apps_and_costs_few_requests() {
+async fn n8n_22567_xagent_1544_an_expired_client_secret_is_the_apps_and_costs_few_requests() {
     let world = World::new().await;
     let service = many(&world).await;
     let fault = world.sim.faults().add(refusal("invalid_client", 7_000_222));

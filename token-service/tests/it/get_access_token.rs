@@ -22,7 +22,7 @@ fn with_min_ttl(id: &str, min_ttl: Duration) -> GetAccessTokenRequest {
 }
 
 #[tokio::test]
-async fn a_token_is_handed_out_again_until_it_must_be_refreshed() {
+async fn nango_1016_a_token_is_handed_out_again_until_it_must_be_refreshed() {
     let (world, mut service) = World::with_service().await;
     service.connect(&world, "mail").await;
     let first = service.token(ask("mail")).await.unwrap();
@@ -281,7 +281,7 @@ async fn refreshing_now_brings_a_new_token() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_does_not_lose_the_rotated_token() {
+async fn coder_24332_a_caller_who_goes_away_does_not_lose_the_rotated_token() {
     let (world, mut service) = World::with_service().await;
     world.sim.switch(|switches| switches.tokens.rotation = Rotation::Strict);
     service.connect(&world, "mail").await;

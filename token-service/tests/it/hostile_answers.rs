@@ -19,8 +19,8 @@ use crate::world::{World, import};
 const HUGE_BYTES: usize = 64 << 20;
 
 /// Something that gives every request the same answer.
-struct Impostor {
-    address: String,
+pub(crate) struct Impostor {
+    pub(crate) address: String,
     requests: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
@@ -48,14 +48,14 @@ impl Impostor {
         Self { address, requests, _serving: serving }
     }
 
-    async fn answering(status: &str, headers: &str, body: Vec<u8>) -> Self {
+    pub(crate) async fn answering(status: &str, headers: &str, body: Vec<u8>) -> Self {
         let length = body.len();
         let head =
             format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n");
         Self::new(head, body).await
     }
 
-    fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }

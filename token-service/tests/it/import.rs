@@ -5,7 +5,7 @@ use proto::token::v1::{
     create_connection_request::Credential,
 };
 use service_kit::status::{status_reason, status_violations};
-use simulator::{CONFIDENTIAL_CLIENT_ID, Endpoint, FIRST_USER, Fault, FaultKind};
+use simulator::{CONFIDENTIAL_CLIENT_ID, Endpoint, FIRST_USER, Fault, FaultKind, Rotation};
 use tonic::Code;
 
 use crate::world::{SCOPES, World, ask, import, name};
@@ -112,4 +112,46 @@ async fn client_credentials_are_not_supported_yet() {
     let status = service.connections.create_connection(request).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     service.stop().await;
+}
+
+/// Imports twice at once, at two replicas, with a provider that ends the sign-in when a refresh token is used twice.
+async fn import_twice(ids: [&str; 2], is_same_token: bool) {
+    let (world, first) = World::with_service().await;
+    world.sim.switch(|switches| switches.tokens.rotation = Rotation::Strict);
+    let second = world.start().await.unwrap();
+    let token = world.refresh_token();
+    let other = if is_same_token { token.clone() } else { world.refresh_token() };
+    let stall = FaultKind::HeaderStall { milliseconds: 3000 };
+    world.sim.faults().add(Fault::new(stall).on(Endpoint::Token).times(1));
+    let (mut one, mut two) = (first.connections.clone(), second.connections.clone());
+    let (one, two) = tokio::join!(
+        one.create_connection(import(ids[0], token)),
+        two.create_connection(import(ids[1], other))
+    );
+    let refused = match (one, two) {
+        (Ok(_), Err(status)) | (Err(status), Ok(_)) => status,
+        (one, two) => panic!("{one:?} {two:?}"),
+    };
+    assert_eq!((refused.code(), status_reason(&refused).as_deref()), (Code::Unavailable, Some("BUSY")));
+    assert!(service_kit::status::status_retry_after(&refused).is_some());
+    assert_eq!((world.sim.counters().of(Endpoint::Token), world.sim.counters().refresh_token_reuse), (1, 0));
+    // What was imported lives.
+    world.advance(std::time::Duration::from_hours(2));
+    let mut served = 0;
+    for id in ids {
+        served += usize::from(first.token(ask(id)).await.is_ok());
+    }
+    assert!(served >= 1);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn one_refresh_token_is_not_imported_twice_at_once() {
+    import_twice(["mail", "files"], true).await;
+}
+
+#[tokio::test]
+async fn one_name_is_not_imported_twice_at_once() {
+    import_twice(["mail", "mail"], false).await;
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod app_breaker;
 #[cfg(test)]
+mod complaints;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod database_outage;

@@ -220,7 +220,7 @@ async fn the_loser_of_a_race_adopts_the_winners_token() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_after_somebody_else_rotated_adopts_theirs() {
+async fn coder_17069_24228_whoever_is_refused_after_somebody_else_rotated_adopts_theirs() {
     let (world, mut first) = World::with_service().await;
     let second = world.start().await.unwrap();
     first.connect(&world, "mail").await;

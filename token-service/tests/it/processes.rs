@@ -143,7 +143,7 @@ async fn a_thousand_callers_at_three_processes_cost_one_refresh_twice_in_a_row()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_refreshing_process_is_killed_and_another_one_serves_everybody() {
+async fn nango_1005_a_wedged_refresh_frees_its_lease() {
     let Some(database) = TestDatabase::create().await else { return };
     let world = World::new().await;
     let mut processes = three_processes(&world, &database, Rotation::Strict).await;

@@ -7,7 +7,7 @@ use simulator::Endpoint;
 use crate::world::{World, ask, eventually, name};
 
 #[tokio::test]
-async fn a_connection_in_use_is_refreshed_before_its_callers_would_wait() {
+async fn spire_4829_a_connection_in_use_is_refreshed_before_its_callers_would_wait() {
     let (world, mut service) = World::with_service().await;
     world.sim.switch(|switches| switches.tokens.access_seconds = 3600);
     service.connect(&world, "used").await;
@@ -45,4 +45,23 @@ async fn airweave_1797_an_idle_connection_is_kept_alive_before_the_provider_ends
         .await;
         service.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_long_lived_token_is_replaced_when_the_provider_advises_it() {
+    let (world, mut service) = World::with_service().await;
+    // With such a life the answer holds `refresh_in`: half of it.
+    world.sim.switch(|switches| switches.tokens.access_seconds = 24 * 3600);
+    service.connect(&world, "mail").await;
+    let first = service.token(ask("mail")).await.unwrap().access_token;
+    world.advance(Duration::from_hours(9));
+    assert_eq!(service.token(ask("mail")).await.unwrap().access_token, first);
+    world.sim.reset_counters();
+    world.advance(Duration::from_hours(3));
+    eventually("it is replaced although it has half a day to live", async || {
+        service.token(ask("mail")).await.unwrap().access_token != first
+    })
+    .await;
+    assert_eq!(world.sim.counters().of(Endpoint::Token), 1);
+    service.stop().await;
 }

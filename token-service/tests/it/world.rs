@@ -24,7 +24,7 @@ use service_kit::{
 };
 use simulator::{Config as SimulatorConfig, FIRST_USER, PUBLIC_CLIENT_ID, Simulator};
 use tempfile::TempDir;
-use token_service::{App, Config, ProviderConfig, StartError};
+use token_service::{App, Config, ProviderConfig, StartError, provider::ClientSecret};
 use tonic::{Status, transport::Channel};
 
 /// The longest a test waits for a condition.
@@ -32,13 +32,40 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Scopes that imported refresh tokens carry.
 pub(crate) const SCOPES: &str = "Files.Read.All User.Read offline_access openid profile";
 
-/// The machine's clock, moved on by a test.
+/// The machine's clock, moved on by a test, or stopped by it.
 #[derive(Default)]
-pub(crate) struct ShiftedClock(AtomicI64);
+pub(crate) struct ShiftedClock {
+    shift: AtomicI64,
+    /// The instant at which it stands; zero while it runs.
+    stopped: AtomicI64,
+}
+
+impl ShiftedClock {
+    /// Makes it stand: what is bounded by time alone never ends from now on.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(self.now().as_millis(), Ordering::SeqCst);
+    }
+
+    /// Lets it run again.
+    pub(crate) fn run(&self) {
+        self.stopped.store(0, Ordering::SeqCst);
+    }
+
+    fn advance(&self, span: Duration) {
+        let millis = i64::try_from(span.as_millis()).unwrap();
+        self.shift.fetch_add(millis, Ordering::SeqCst);
+        if self.stopped.load(Ordering::SeqCst) != 0 {
+            self.stopped.fetch_add(millis, Ordering::SeqCst);
+        }
+    }
+}
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(SystemClock.now().as_millis() + self.0.load(Ordering::SeqCst))
+        match self.stopped.load(Ordering::SeqCst) {
+            0 => Timestamp::from_millis(SystemClock.now().as_millis() + self.shift.load(Ordering::SeqCst)),
+            stopped => Timestamp::from_millis(stopped),
+        }
     }
 }
 
@@ -117,7 +144,7 @@ impl World {
     pub(crate) fn confidential(&self, secret: &str) -> Config {
         let mut config = self.config();
         config.provider.client_id = simulator::CONFIDENTIAL_CLIENT_ID.to_owned();
-        config.provider.client_secret = Some(SecretString::new(secret.to_owned()));
+        config.provider.client_secret = Some(ClientSecret::Fixed(SecretString::new(secret.to_owned())));
         config
     }
 
@@ -145,7 +172,7 @@ impl World {
 
     /// Lets time pass for the service and for the simulator.
     pub(crate) fn advance(&self, span: Duration) {
-        self.clock.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(span);
         self.sim.clock().advance(span);
     }
 

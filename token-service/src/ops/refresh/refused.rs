@@ -4,7 +4,7 @@ use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 
 use super::{Round, has_same_credential, turn::Ours};
 use crate::{
-    domain::connection::{ConnectionState, StoredConnection},
+    domain::connection::{Connection, ConnectionState, StoredConnection},
     ops::{
         Context, OpError,
         cooldowns::Reason,
@@ -33,7 +33,7 @@ pub(super) async fn refused(
         context.app_health.record_failure(name, cause, now);
     }
     if let Refusal::Throttled { cause, retry_after, binds: Binds::Directory } = &refusal {
-        context.directory_fences.raise(&stored.connection, now.saturating_add(*retry_after), cause);
+        raise_fence(context, &stored.connection, now.saturating_add(*retry_after), cause).await;
     }
     match refusal {
         Refusal::Transient { cause, retry_after: None } => cool(Reason::Unavailable, cause),
@@ -115,6 +115,16 @@ async fn permanently_refused(
         }
         Err(StoreError::Conflict) => Ok(Round::Overtaken),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Leaves the directory alone, here at once and in the other replicas as soon as they would ask.
+async fn raise_fence(context: &Context, connection: &Connection, until: Timestamp, cause: &str) {
+    context.directory_fences.raise(connection, until, cause);
+    let Some(account) = &connection.account else { return };
+    let subject = (connection.client_id.as_str(), account.directory_id.as_str());
+    if let Err(error) = context.store.raise_directory_fence(subject, (until, cause), context.now()).await {
+        tracing::warn!(error = %ErrorChain(&error), "the other replicas were not told of a throttle");
     }
 }
 

@@ -14,9 +14,10 @@ use crate::{
     },
     ops::{
         Context, OpError,
+        directory_budgets::Pass,
         get_access_token::{FlightKey, find_connection},
     },
-    store::StoreError,
+    store::{StoreError, WriteTransaction},
 };
 
 /// How this refresh goes on.
@@ -35,6 +36,8 @@ pub(super) struct Ours {
     pub(super) loss_time: Option<Timestamp>,
     /// When the provider's answer is no longer waited for. It lies before the end of the lease.
     pub(super) deadline: Instant,
+    /// A place in the budget of the directory.
+    _pass: Pass,
 }
 
 enum Claim {
@@ -82,7 +85,6 @@ async fn claim(
     abandoned: &mut Option<(i64, Instant)>,
 ) -> Result<Claim, OpError> {
     let name = &key.connection;
-    let deadline = Instant::now() + context.refresh_times.provider_timeout;
     // Whoever only waits takes no lock.
     let seen = context.store.find_lease(name).await?;
     if let Some(record) = &seen
@@ -90,6 +92,8 @@ async fn claim(
     {
         return Ok(Claim::Elsewhere);
     }
+    let pass = context.directory_budgets.enter(Some(&stored.connection)).await?;
+    let deadline = Instant::now() + context.refresh_times.provider_timeout;
 
     let transaction = context.store.begin_write().await?;
     let record = transaction.lock_lease(name).await?;
@@ -107,6 +111,7 @@ async fn claim(
     }
     let aftermath = inherited(context, record.as_ref());
     refuse_while_paused(context, key, &aftermath)?;
+    refuse_while_fenced(context, &transaction, &current).await?;
     if !key.unconditional {
         context.app_health.admit(context.now())?;
     }
@@ -119,7 +124,7 @@ async fn claim(
     };
     transaction.commit().await?;
     let loss_time = aftermath.loss_time;
-    Ok(Claim::Ours(Box::new(Ours { stored: current, lease, loss_time, deadline })))
+    Ok(Claim::Ours(Box::new(Ours { stored: current, lease, loss_time, deadline, _pass: pass })))
 }
 
 /// Whether the lease may be taken: it is nobody's, or it was seen abandoned long enough ago for an owner that lives to come
@@ -151,6 +156,21 @@ fn inherited(context: &Context, record: Option<&LeaseRecord>) -> Aftermath {
         aftermath.loss_time = Some(context.now());
     }
     aftermath
+}
+
+/// A throttle that another replica met binds this one as well.
+async fn refuse_while_fenced(
+    context: &Context,
+    transaction: &WriteTransaction,
+    stored: &StoredConnection,
+) -> Result<(), OpError> {
+    let connection = &stored.connection;
+    let Some(account) = &connection.account else { return Ok(()) };
+    let fence = transaction.find_directory_fence(&connection.client_id, &account.directory_id).await?;
+    if let Some((until, cause)) = fence {
+        context.directory_fences.raise(connection, until, &cause);
+    }
+    context.directory_fences.standing(connection, context.now()).map_or(Ok(()), Err)
 }
 
 /// The provider is left alone by all replicas as long as one of them was told to, or found it silent.
