@@ -1,7 +1,10 @@
 //! The calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::config::{Base, ConfigError, DownloadHosts, GraphConfig};
@@ -43,6 +46,39 @@ impl GraphClient {
             page_size: config.page_size.to_string(),
             sender: Sender::new(config, randomness)?,
         })
+    }
+
+    /// A client with the same settings, connections and count of requests, for another app or directory: what throttles the one does
+    /// not hold back the other.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            base: self.base.clone(),
+            download_hosts: self.download_hosts.clone(),
+            page_size: self.page_size.clone(),
+            sender: self.sender.apart(),
+        }
+    }
+
+    /// Sends nothing for so long, at most [`MAX_RETRY_AFTER`](crate::MAX_RETRY_AFTER): another process that shares the limits was
+    /// told to wait.
+    pub fn hold(&self, wait: Duration) {
+        self.sender.fence().close(Instant::now(), wait);
+    }
+
+    /// Until when answers to this client closed the way, each time that they do. What [`Self::hold`] was told is not among them.
+    pub fn closings(&self) -> watch::Receiver<Option<Instant>> {
+        self.sender.fence().closings()
+    }
+
+    /// How long nothing is sent from now on; zero when the way is free.
+    pub fn held_for(&self) -> Duration {
+        self.sender.fence().remaining(Instant::now())
+    }
+
+    /// Requests that may be under way at once now. It follows what the service bears.
+    pub fn in_flight_limit(&self) -> u32 {
+        self.sender.in_flight_limit()
     }
 
     /// The drive itself.
@@ -91,7 +127,7 @@ impl GraphClient {
         let url = link.target(&self.base, &self.download_hosts)?;
         let range = span.header()?;
         let response = self.sender.open(&url, range.as_ref()).await?;
-        Download::begin(response, &span, self.sender.idle_limit())
+        Download::begin(response, &span, self.sender.idle_limit(), self.sender.bandwidth().cloned())
     }
 
     /// Takes back a link that was stored. It must lead to this client's service.

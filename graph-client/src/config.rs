@@ -1,8 +1,11 @@
 //! What a client is made of: addresses, time limits, retry limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Host, Url};
+
+use crate::bandwidth::Bandwidth;
 
 /// Version of the API, the first path segment after the base address.
 const API_VERSION: &str = "v1.0";
@@ -33,7 +36,14 @@ pub struct GraphConfig {
     pub download_hosts: DownloadHosts,
     /// `$top` of a delta enumeration. The service may send fewer items, and more where it repeats ancestors.
     pub page_size: u16,
+    /// Most requests under way at once, downloads included; how many there are follows what the service bears.
+    pub max_in_flight: u32,
+    /// Limit on the bytes of downloads; shared by every client that is made with it.
+    pub bandwidth: Option<Arc<Bandwidth>>,
 }
+
+/// Default of [`GraphConfig::max_in_flight`].
+const MAX_IN_FLIGHT: u32 = 64;
 
 impl GraphConfig {
     /// The defaults, for the service at `base`.
@@ -47,6 +57,8 @@ impl GraphConfig {
             retries: RetryLimits::default(),
             download_hosts,
             page_size: 1000,
+            max_in_flight: MAX_IN_FLIGHT,
+            bandwidth: None,
         }
     }
 }

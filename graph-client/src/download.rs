@@ -1,6 +1,7 @@
 //! The content of a file, as a stream.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +10,10 @@ use futures_util::stream::try_unfold;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 
+use crate::bandwidth::Bandwidth;
 use crate::error::GraphError;
 use crate::request::next_piece;
+use crate::window::Pass;
 
 /// Longest `ETag` of a content that is taken notice of, in bytes.
 const MAX_E_TAG_BYTES: usize = 512;
@@ -57,37 +60,25 @@ pub struct Download {
     e_tag: Option<String>,
     received: u64,
     idle_limit: Duration,
+    bandwidth: Option<Arc<Bandwidth>>,
+    /// The request is under way until all of it came.
+    _pass: Pass,
 }
 
 impl Download {
     pub(crate) fn begin(
-        response: Response,
+        (response, pass): (Response, Pass),
         span: &ByteSpan,
         idle_limit: Duration,
+        bandwidth: Option<Arc<Bandwidth>>,
     ) -> Result<Self, GraphError> {
         let length = number(response.headers(), &CONTENT_LENGTH);
         let e_tag = response.headers().get(ETAG).and_then(|value| value.to_str().ok());
         let e_tag = e_tag.filter(|e_tag| e_tag.len() <= MAX_E_TAG_BYTES).map(str::to_owned);
-        if response.status() == StatusCode::OK {
-            return Ok(Self { response, offset: 0, length, total: length, e_tag, received: 0, idle_limit });
-        }
-        let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        let range = range.and_then(ContentRange::parse).filter(|range| range.answers(span));
-        let range = range
-            .ok_or(GraphError::Malformed { what: "a part of a content other than the one asked for" })?;
-        let span_length = range.last - range.first + 1;
-        if length.is_some_and(|length| length != span_length) {
-            return Err(GraphError::Malformed { what: "a part of a content of two lengths" });
-        }
-        Ok(Self {
-            response,
-            offset: range.first,
-            length: Some(span_length),
-            total: range.total,
-            e_tag,
-            received: 0,
-            idle_limit,
-        })
+        let whole = response.status() == StatusCode::OK;
+        let (offset, length, total) =
+            if whole { (0, length, length) } else { part(response.headers(), span, length)? };
+        Ok(Self { response, offset, length, total, e_tag, received: 0, idle_limit, bandwidth, _pass: pass })
     }
 
     /// Where in the content the first byte received belongs: the start of the span asked for, or 0 when the service ignored
@@ -126,7 +117,12 @@ impl Download {
             piece => piece?,
         };
         match &piece {
-            Some(bytes) => self.received += u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Some(bytes) => {
+                self.received += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                if let Some(bandwidth) = &self.bandwidth {
+                    bandwidth.spend(bytes.len()).await;
+                }
+            }
             None => self.truncated().map_or(Ok(()), Err)?,
         }
         Ok(piece)
@@ -144,6 +140,23 @@ impl Download {
         let expected = self.length.filter(|length| *length > self.received)?;
         Some(GraphError::Truncated { expected, received: self.received })
     }
+}
+
+/// Offset, length and total length of a part, if it is the one asked for.
+fn part(
+    headers: &HeaderMap,
+    span: &ByteSpan,
+    length: Option<u64>,
+) -> Result<(u64, Option<u64>, Option<u64>), GraphError> {
+    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let range = range.and_then(ContentRange::parse).filter(|range| range.answers(span));
+    let range =
+        range.ok_or(GraphError::Malformed { what: "a part of a content other than the one asked for" })?;
+    let span_length = range.last - range.first + 1;
+    if length.is_some_and(|length| length != span_length) {
+        return Err(GraphError::Malformed { what: "a part of a content of two lengths" });
+    }
+    Ok((range.first, Some(span_length), range.total))
 }
 
 /// `Content-Range: bytes first-last/total`, RFC 9110 §14.4.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! GraphClient ─► request: one place that sends ─► Graph, with the bearer token
-//!     │             ├─ throttle: a pause for all calls of the client
+//!     │             ├─ throttle: a pause for all calls of the client, and slower calls before one is needed
+//!     │             ├─ window: as many calls at once as the service bears
 //!     │             ├─ retry: backoff with full jitter, bounded in number and time
 //!     │             └─ challenge: a 401 asks the TokenSource for another token, once
 //!     └─ download ─► the content's host, by a pre-authenticated link and without the token
@@ -13,6 +14,7 @@
 //! Tokens, links and texts of answers stay out of logs, errors and `Debug`; requests are logged by the name of the operation
 //! and the ids that Graph's support asks for.
 
+mod bandwidth;
 mod challenge;
 mod client;
 mod config;
@@ -28,7 +30,9 @@ mod request;
 mod retry;
 mod throttle;
 mod token;
+mod window;
 
+pub use bandwidth::Bandwidth;
 pub use client::GraphClient;
 pub use config::{ConfigError, DownloadHosts, GraphConfig, RetryLimits, Timeouts};
 pub use download::{ByteSpan, Download};

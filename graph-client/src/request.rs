@@ -13,14 +13,16 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 use url::Url;
 
+use crate::bandwidth::Bandwidth;
 use crate::challenge::claims;
 use crate::config::{ConfigError, GraphConfig, RetryLimits, Timeouts};
 use crate::error::{Answer, ErrorBody, GraphError, MAX_ERROR_BODY_BYTES, classify};
 use crate::http;
 use crate::randomness::{Randomness, request_id};
 use crate::retry::Tries;
-use crate::throttle::{Fence, retry_after};
+use crate::throttle::{Fence, budget_left, retry_after};
 use crate::token::{AccessToken, TokenSource};
+use crate::window::{Pass, Window};
 
 /// Largest JSON answer that is read. A delta page of 1,000 items has about two million bytes.
 pub const MAX_JSON_BYTES: usize = 32 * 1024 * 1024;
@@ -59,8 +61,11 @@ pub(crate) struct Sender {
     timeouts: Timeouts,
     retries: RetryLimits,
     fence: Fence,
+    window: Arc<Window>,
+    max_in_flight: u32,
+    bandwidth: Option<Arc<Bandwidth>>,
     randomness: Arc<dyn Randomness>,
-    sent: AtomicU64,
+    sent: Arc<AtomicU64>,
 }
 
 impl Sender {
@@ -70,9 +75,42 @@ impl Sender {
             timeouts: config.timeouts,
             retries: config.retries,
             fence: Fence::default(),
+            window: Window::new(config.max_in_flight),
+            max_in_flight: config.max_in_flight,
+            bandwidth: config.bandwidth.clone(),
             randomness,
-            sent: AtomicU64::new(0),
+            sent: Arc::default(),
         })
+    }
+
+    /// The same connections and counts, with limits of its own.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            timeouts: self.timeouts,
+            retries: self.retries,
+            fence: Fence::default(),
+            window: Window::new(self.max_in_flight),
+            max_in_flight: self.max_in_flight,
+            bandwidth: self.bandwidth.clone(),
+            randomness: Arc::clone(&self.randomness),
+            sent: Arc::clone(&self.sent),
+        }
+    }
+
+    /// What holds calls back.
+    pub(crate) const fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Requests that may be under way at once now.
+    pub(crate) fn in_flight_limit(&self) -> u32 {
+        self.window.limit()
+    }
+
+    /// The limit on bytes of downloads.
+    pub(crate) const fn bandwidth(&self) -> Option<&Arc<Bandwidth>> {
+        self.bandwidth.as_ref()
     }
 
     /// Requests sent so far, repeated ones included.
@@ -97,19 +135,28 @@ impl Sender {
         let mut replaced = 0;
         loop {
             tries.pass_fence().await?;
+            let pass = self.window.enter().await;
+            // The way may have been closed while this call waited to be let in.
+            tries.pass_fence().await?;
             let token = match replacement.take() {
                 Some(token) => token,
                 None => tokens.token().await?,
             };
             match self.json_once(operation, url, &token).await {
-                Ok(document) => return Ok(document),
+                Ok(document) => {
+                    self.window.grow();
+                    return Ok(document);
+                }
                 // The first replacement may be one that another call got, and that is refused by now as well. A fresh token that is
                 // refused will not get better.
                 Err(Failure::TokenRefused { claims, .. }) if replaced < MAX_REPLACEMENTS => {
                     replaced += 1;
+                    drop(pass);
                     replacement = Some(tokens.rejected(&token, claims).await?);
                 }
                 Err(Failure::TokenRefused { error, .. } | Failure::Other(error)) => {
+                    drop(pass);
+                    self.cut(&error);
                     tries.pause(error).await?;
                 }
             }
@@ -117,15 +164,34 @@ impl Sender {
     }
 
     /// Opens a pre-authenticated address. No bearer token goes there, ever: this takes none.
-    pub(crate) async fn open(&self, url: &Url, range: Option<&HeaderValue>) -> Result<Response, GraphError> {
+    pub(crate) async fn open(
+        &self,
+        url: &Url,
+        range: Option<&HeaderValue>,
+    ) -> Result<(Response, Pass), GraphError> {
         let mut tries =
             Tries::start(Operation::Download, &self.retries, &self.fence, self.randomness.as_ref());
         loop {
             tries.pass_fence().await?;
+            let pass = self.window.enter().await;
+            tries.pass_fence().await?;
             match self.open_once(url, range).await {
-                Ok(response) => return Ok(response),
-                Err(error) => tries.pause(error).await?,
+                Ok(response) => {
+                    self.window.grow();
+                    return Ok((response, pass));
+                }
+                Err(error) => {
+                    drop(pass);
+                    self.cut(&error);
+                    tries.pause(error).await?;
+                }
             }
+        }
+    }
+
+    fn cut(&self, error: &GraphError) {
+        if matches!(error, GraphError::Throttled { .. }) {
+            self.window.halve(Instant::now());
         }
     }
 
@@ -196,6 +262,9 @@ impl Sender {
             .await
             .map_err(|_elapsed| GraphError::Timeout { what: "answer", limit })?
             .map_err(GraphError::connection)?;
+        if let Some(left) = budget_left(response.headers()) {
+            self.fence.slow_down(Instant::now(), left);
+        }
         debug!(
             operation = operation.name(),
             status = response.status().as_u16(),

@@ -42,7 +42,16 @@ impl<'a> Tries<'a> {
             let now = Instant::now();
             let wait = self.fence.remaining(now);
             if wait.is_zero() {
-                return Ok(());
+                let turn = self.fence.turn(now);
+                if turn.is_zero() {
+                    return Ok(());
+                }
+                sleep(turn).await;
+                // The way may be closed by now; the turn is taken.
+                if self.fence.remaining(Instant::now()).is_zero() {
+                    return Ok(());
+                }
+                continue;
             }
             if wait > self.time_left(now) {
                 return Err(GraphError::Throttled { retry_after: wait });
@@ -57,7 +66,7 @@ impl<'a> Tries<'a> {
         let delay = match error.retry() {
             // The fence does the waiting; it is closed even if this call gives up, since the service asked everyone.
             Retry::After(wait) => {
-                self.fence.close(now, wait.max(self.limits.backoff_base));
+                self.fence.close_and_tell(now, wait.max(self.limits.backoff_base));
                 Duration::ZERO
             }
             Retry::Backoff => backoff(self.limits, self.failed, self.randomness),

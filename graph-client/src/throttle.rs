@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Longest pause that an answer can ask for. Values seen in the wild are below five minutes.
@@ -12,11 +13,70 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// Seconds until the budget of the app is full again; sent along by some answers.
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Until when nothing is sent.
-#[derive(Debug, Default)]
-pub(crate) struct Fence(Mutex<Option<Instant>>);
+/// Resource units that are left.
+const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+
+/// Until when nothing is sent, and how slowly after that.
+#[derive(Debug)]
+pub(crate) struct Fence {
+    until: Mutex<Option<Instant>>,
+    slow: Mutex<Option<Slow>>,
+    /// When answers to this client closed the way: news for others who share its limits.
+    closed: watch::Sender<Option<Instant>>,
+}
+
+/// The budget is nearly used up: what is left of it is spread until it is full again.
+#[derive(Clone, Copy, Debug)]
+struct Slow {
+    next: Instant,
+    gap: Duration,
+    until: Instant,
+}
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self { until: Mutex::default(), slow: Mutex::default(), closed: watch::Sender::new(None) }
+    }
+}
 
 impl Fence {
+    /// Closes the way as an answer asked for, and says so to those who listen.
+    pub(crate) fn close_and_tell(&self, now: Instant, wait: Duration) {
+        self.close(now, wait);
+        let until = *self.until();
+        self.closed.send_if_modified(|told| {
+            let news = until > *told;
+            *told = until.max(*told);
+            news
+        });
+    }
+
+    /// Hears of every time that answers close the way until.
+    pub(crate) fn closings(&self) -> watch::Receiver<Option<Instant>> {
+        self.closed.subscribe()
+    }
+
+    /// Takes the words of an answer about what is left of the budget.
+    pub(crate) fn slow_down(&self, now: Instant, left: BudgetLeft) {
+        let gap = left.reset / left.remaining.max(1);
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = slow.map_or(now, |slow| slow.next.min(now + gap));
+        *slow = Some(Slow { next, gap, until: now + left.reset });
+    }
+
+    /// How long the next call has to wait for its turn; zero unless the budget is nearly used up.
+    pub(crate) fn turn(&self, now: Instant) -> Duration {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = slow.as_mut().filter(|slow| now < slow.until) else {
+            *slow = None;
+            return Duration::ZERO;
+        };
+        // Beyond the reset there is a full budget again.
+        let turn = current.next.max(now).min(current.until);
+        current.next = turn + current.gap;
+        turn.saturating_duration_since(now)
+    }
+
     /// How long there is to wait, at `now`; zero when the way is free.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         self.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
@@ -31,8 +91,22 @@ impl Fence {
 
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
         // A poisoned lock still holds a whole value.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is left of the app's budget, as an answer says: only sent when that is little (draft-ietf-httpapi-ratelimit-headers-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BudgetLeft {
+    remaining: u32,
+    reset: Duration,
+}
+
+/// Reads `RateLimit-Remaining` and `RateLimit-Reset`; nothing unless both are there.
+pub(crate) fn budget_left(headers: &HeaderMap) -> Option<BudgetLeft> {
+    let remaining = text(headers, &RATE_LIMIT_REMAINING)?.trim().parse().ok()?;
+    let reset = seconds(text(headers, &RATE_LIMIT_RESET)?)?;
+    Some(BudgetLeft { remaining, reset: reset.min(MAX_RETRY_AFTER) })
 }
 
 /// How long an answer asks to wait: the longer of `Retry-After`, in seconds or as a date, and `RateLimit-Reset`; at most
@@ -105,6 +179,38 @@ mod tests {
         fence.close(now, Duration::from_secs(5));
         assert_eq!(fence.remaining(now + Duration::from_secs(1)), Duration::from_secs(9));
         assert_eq!(fence.remaining(now + Duration::from_secs(11)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_left_of_a_budget_is_spread_until_it_is_full_again() {
+        let left =
+            headers(&[("ratelimit-limit", "1200"), ("ratelimit-remaining", "4"), ("ratelimit-reset", "8")]);
+        let (fence, now) = (Fence::default(), Instant::now());
+        assert_eq!(fence.turn(now), Duration::ZERO, "nothing was said yet");
+        fence.slow_down(now, budget_left(&left).unwrap());
+        let turns: Vec<u64> = (0..6).map(|_| fence.turn(now).as_secs()).collect();
+        assert_eq!(turns, [0, 2, 4, 6, 8, 8]);
+        assert_eq!(fence.turn(now + Duration::from_secs(9)), Duration::ZERO);
+        assert_eq!(budget_left(&headers(&[("ratelimit-remaining", "4")])), None);
+    }
+
+    #[test]
+    fn a_used_up_budget_waits_for_the_reset() {
+        let (fence, now) = (Fence::default(), Instant::now());
+        let none = headers(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "8")]);
+        fence.slow_down(now, budget_left(&none).unwrap());
+        assert!(fence.turn(now) <= Duration::from_secs(8));
+        assert_eq!(fence.turn(now), Duration::from_secs(8));
+    }
+
+    #[test]
+    fn only_news_of_answers_is_passed_on() {
+        let (fence, now) = (Fence::default(), Instant::now());
+        let closings = fence.closings();
+        fence.close(now, Duration::from_secs(5));
+        assert!(!closings.has_changed().unwrap(), "heard from others");
+        fence.close_and_tell(now, Duration::from_secs(10));
+        assert_eq!(*closings.borrow(), Some(now + Duration::from_secs(10)));
     }
 
     #[test]
