@@ -7,6 +7,8 @@ use sea_orm_migration::{
 mod m20261121_000001_create_sources_runs_items;
 mod m20261121_000002_back_off_items;
 mod m20261121_000003_know_files;
+mod m20261121_000004_create_throttles;
+mod m20261121_000005_add_run_activity;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -18,6 +20,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_create_sources_runs_items::Migration),
             Box::new(m20261121_000002_back_off_items::Migration),
             Box::new(m20261121_000003_know_files::Migration),
+            Box::new(m20261121_000004_create_throttles::Migration),
+            Box::new(m20261121_000005_add_run_activity::Migration),
         ]
     }
 

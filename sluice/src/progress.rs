@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use proto::sync::v1::{Run, RunPhase, RunState, RunStats};
+use service_kit::clock::duration_from_proto;
 use tokio::time::Instant;
 
 use crate::{output::Output, view::count};
@@ -15,7 +16,11 @@ const LINE_INTERVAL: Duration = Duration::from_secs(2);
 /// How often the spinner moves while nothing arrives.
 const TICK: Duration = Duration::from_millis(120);
 const LISTING: &str = "  listing       {spinner} {msg}";
-const TRANSFERRING: &str = "  transferring  [{bar:30}] {msg} {bytes}/{total_bytes} {bytes_per_sec}";
+const TRANSFERRING: &str =
+    "  transferring  [{bar:30}] {msg} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+const CURRENT: &str = "  {wide_msg}";
+/// Files that are shown while they are transferred.
+const FILES_SHOWN: usize = 3;
 
 /// The display of one run.
 pub struct RunProgress {
@@ -32,6 +37,7 @@ enum Form {
 struct Bars {
     listing: ProgressBar,
     transferring: ProgressBar,
+    current: ProgressBar,
 }
 
 #[derive(Default)]
@@ -56,7 +62,7 @@ impl RunProgress {
     pub fn update(&mut self, run: &Run) {
         let stats = run.stats.unwrap_or_default();
         match &mut self.form {
-            Form::Bars(bars) => bars.update(&stats),
+            Form::Bars(bars) => bars.update(run, &stats),
             Form::Lines(lines) => {
                 if let Some(line) = lines.next(run, &stats) {
                     self.output.note(&line);
@@ -79,6 +85,7 @@ impl RunProgress {
         if let Form::Bars(bars) = self.form {
             bars.listing.abandon();
             bars.transferring.abandon();
+            bars.current.finish_and_clear();
         }
     }
 }
@@ -88,11 +95,13 @@ impl Bars {
         let all = MultiProgress::new();
         let listing = all.add(ProgressBar::new_spinner().with_style(style(LISTING)));
         let transferring = all.add(ProgressBar::new(0).with_style(style(TRANSFERRING)));
+        let current = all.add(ProgressBar::new_spinner().with_style(style(CURRENT)));
         listing.enable_steady_tick(TICK);
-        Self { listing, transferring }
+        Self { listing, transferring, current }
     }
 
-    fn update(&self, stats: &RunStats) {
+    fn update(&self, run: &Run, stats: &RunStats) {
+        self.current.set_message(at_hand(run).unwrap_or_default());
         self.listing.set_message(listed(stats));
         self.transferring.set_length(count(stats.bytes_planned));
         self.transferring.set_position(count(stats.bytes_received));
@@ -127,7 +136,29 @@ impl Lines {
     }
 }
 
+/// What the worker waits for, or which files it is at.
+fn at_hand(run: &Run) -> Option<String> {
+    let activity = run.activity.as_ref()?;
+    if let Some(waits) = throttled(run) {
+        return Some(waits);
+    }
+    let names = activity.current_files.iter().take(FILES_SHOWN).map(|file| file.path.as_str());
+    let shown = names.collect::<Vec<_>>().join(", ");
+    let more = activity.current_files.len().saturating_sub(FILES_SHOWN);
+    (!shown.is_empty()).then(|| if more == 0 { shown } else { format!("{shown} and more") })
+}
+
+fn throttled(run: &Run) -> Option<String> {
+    let wait = run.activity.as_ref()?.throttled_for.as_ref().and_then(duration_from_proto)?;
+    Some(format!("Microsoft asks to wait {}", HumanDuration(wait)))
+}
+
 fn line(run: &Run, stats: &RunStats) -> String {
+    let line = progress(run, stats);
+    throttled(run).map_or(line.clone(), |waits| format!("{line}; {waits}"))
+}
+
+fn progress(run: &Run, stats: &RunStats) -> String {
     if run.phase() == RunPhase::Listing || stats.files_planned == 0 {
         return format!("listing: {}", listed(stats));
     }
@@ -152,6 +183,8 @@ fn counted(number: i64, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proto::sync::v1::{CurrentFile, RunActivity};
+
     use super::*;
 
     fn run(phase: RunPhase, state: RunState, did: RunStats) -> Run {
@@ -189,8 +222,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_at_hand_is_the_wait_or_the_files() {
+        let file = |path: &str| CurrentFile { path: path.into(), ..CurrentFile::default() };
+        let mut activity =
+            RunActivity { current_files: ["a", "b", "c", "d"].map(file).to_vec(), ..RunActivity::default() };
+        let mut run = run(RunPhase::Applying, RunState::Running, RunStats::default());
+        assert_eq!(at_hand(&run), None);
+        run.activity = Some(activity.clone());
+        assert_eq!(at_hand(&run).as_deref(), Some("a, b, c and more"));
+        activity.throttled_for = Some(prost_types::Duration { seconds: 90, nanos: 0 });
+        run.activity = Some(activity);
+        assert_eq!(at_hand(&run).as_deref(), Some("Microsoft asks to wait 2 minutes"));
+        assert!(line(&run, &RunStats::default()).ends_with("; Microsoft asks to wait 2 minutes"));
+    }
+
+    #[test]
     fn templates_are_ones() {
-        for template in [LISTING, TRANSFERRING] {
+        for template in [LISTING, TRANSFERRING, CURRENT] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

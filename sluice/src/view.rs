@@ -135,6 +135,34 @@ pub struct Run {
     pub issues: Vec<ItemIssue>,
     /// What is not the drive's and was kept.
     pub notices: Vec<Notice>,
+    /// Files being transferred.
+    pub current_files: Vec<CurrentFile>,
+    /// Files whose transfer took longest.
+    pub slowest_items: Vec<SlowItem>,
+    /// Seconds that the provider asked to wait.
+    pub throttled_seconds: Option<f64>,
+}
+
+/// A file being transferred.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CurrentFile {
+    /// Path at the destination.
+    pub path: String,
+    /// Listed size in bytes.
+    pub size: i64,
+    /// Bytes that came by now.
+    pub bytes_received: i64,
+}
+
+/// A file whose transfer took long.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SlowItem {
+    /// Path at the destination.
+    pub path: String,
+    /// Bytes that came.
+    pub bytes_received: i64,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Counts of a run.
@@ -197,6 +225,7 @@ impl From<sync::Run> for Run {
         let state = proto.state().as_str_name();
         let phase = proto.phase().as_str_name();
         let did = proto.stats.unwrap_or_default();
+        let activity = proto.activity.unwrap_or_default();
         Self {
             state: without_prefix(state, "RUN_STATE_"),
             phase: filled(without_prefix(phase, "RUN_PHASE_")).filter(|phase| phase != UNSPECIFIED),
@@ -224,6 +253,25 @@ impl From<sync::Run> for Run {
                 .into_iter()
                 .map(|notice| Notice { reason: notice.reason, path: notice.path, detail: notice.detail })
                 .collect(),
+            current_files: activity
+                .current_files
+                .into_iter()
+                .map(|file| CurrentFile {
+                    path: file.path,
+                    size: file.size,
+                    bytes_received: file.bytes_received,
+                })
+                .collect(),
+            slowest_items: activity
+                .slowest_items
+                .into_iter()
+                .map(|item| SlowItem {
+                    path: item.path,
+                    bytes_received: item.bytes_received,
+                    seconds: seconds(item.duration.as_ref()).unwrap_or_default(),
+                })
+                .collect(),
+            throttled_seconds: seconds(activity.throttled_for.as_ref()),
             issues: proto
                 .issues
                 .into_iter()
@@ -263,6 +311,10 @@ fn filled(text: String) -> Option<String> {
 
 fn instant(proto: Option<&prost_types::Timestamp>) -> Option<String> {
     proto.and_then(Timestamp::from_proto).map(|instant| instant.to_string())
+}
+
+fn seconds(proto: Option<&prost_types::Duration>) -> Option<f64> {
+    proto.and_then(duration_from_proto).map(|span| span.as_secs_f64())
 }
 
 fn duration(start: Option<&prost_types::Timestamp>, end: Option<&prost_types::Timestamp>) -> Option<f64> {

@@ -1,6 +1,7 @@
 //! What the engine decides, as pure functions: nothing here waits, reads a clock or knows a database.
 
 pub mod action;
+pub mod activity;
 pub mod baseline;
 pub mod brake;
 pub mod change;

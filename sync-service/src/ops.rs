@@ -13,6 +13,7 @@ pub mod renew_lease;
 pub mod report_outcomes;
 pub mod runs;
 pub mod sources;
+pub mod throttle;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,12 +38,14 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     /// Rung when a source may have become due, so that waiting workers look at once.
     pub due: Arc<Notify>,
+    /// Rung when calls of some budget have to wait.
+    pub throttled: Arc<Notify>,
 }
 
 impl Ctx {
     /// Uses a database and a clock.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, due: Arc::new(Notify::new()) }
+        Self { store, clock, due: Arc::new(Notify::new()), throttled: Arc::new(Notify::new()) }
     }
 
     /// The time now.

@@ -16,10 +16,12 @@ mod messages;
 mod parse;
 mod renew_lease;
 mod report_outcomes;
+mod report_throttle;
 mod status;
 mod sync_source;
 mod update_source;
 mod watch_run;
+mod watch_throttle;
 
 use std::pin::Pin;
 
@@ -135,6 +137,7 @@ impl pb::run_service_server::RunService for Runs {
 #[tonic::async_trait]
 impl pb::worker_service_server::WorkerService for Workers {
     type ListActionsStream = Streamed<pb::ListActionsResponse>;
+    type WatchThrottleStream = Streamed<pb::WatchThrottleResponse>;
 
     async fn lease_run(&self, request: Request<pb::LeaseRunRequest>) -> Answer<pb::LeaseRunResponse> {
         lease_run::answer(&self.ctx, &self.shutdown, request.into_inner()).await
@@ -156,6 +159,18 @@ impl pb::worker_service_server::WorkerService for Workers {
         request: Request<pb::ReportOutcomesRequest>,
     ) -> Answer<pb::ReportOutcomesResponse> {
         report_outcomes::answer(&self.ctx, request.into_inner()).await
+    }
+    async fn report_throttle(
+        &self,
+        request: Request<pb::ReportThrottleRequest>,
+    ) -> Answer<pb::ReportThrottleResponse> {
+        report_throttle::answer(&self.ctx, request.into_inner()).await
+    }
+    async fn watch_throttle(
+        &self,
+        request: Request<pb::WatchThrottleRequest>,
+    ) -> Answer<Self::WatchThrottleStream> {
+        watch_throttle::answer(&self.ctx, &self.shutdown, &request.into_inner())
     }
     async fn finish_run(&self, request: Request<pb::FinishRunRequest>) -> Answer<pb::FinishRunResponse> {
         finish_run::answer(&self.ctx, request.into_inner()).await

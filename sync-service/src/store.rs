@@ -10,6 +10,7 @@ pub mod notices;
 pub mod plan;
 pub mod runs;
 pub mod sources;
+pub mod throttles;
 
 pub use sea_orm::ConnectionTrait as Connection;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};

@@ -6,23 +6,27 @@
 //! ```
 
 mod apply;
+mod bandwidth;
 mod end;
 mod execute;
 mod file_state;
 mod heartbeat;
 mod ingest;
 mod links;
+mod meter;
 mod ranges;
 mod recover;
 mod run;
 mod service;
+mod throttle;
 mod tokens;
 mod transfer;
 
 use std::{sync::Arc, time::Duration};
 
+pub use bandwidth::{BandwidthError, bandwidth};
 pub use end::{RunEnd, WorkerError};
-pub use graph_client::GraphConfig;
+pub use graph_client::{Bandwidth, GraphConfig};
 use graph_client::{ConfigError, GraphClient};
 use service_kit::clock::Clock;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +35,7 @@ pub use tonic::transport::Endpoint;
 pub use crate::destination::{DEFAULT_BIN_RETENTION, DEFAULT_RESERVE};
 use crate::{
     domain::names::SourceName,
-    worker::{service::SyncService, tokens::TokenService},
+    worker::{service::SyncService, throttle::Clients, tokens::TokenService},
 };
 
 /// How long `serve` and the first call of `drain` let the service wait for a due source.
@@ -82,8 +86,8 @@ pub fn endpoint(address: &str) -> Result<Endpoint, AddressError> {
     Ok(endpoint.connect_timeout(CONNECT_TIMEOUT))
 }
 
-/// Default of [`WorkerConfig::transfers`].
-pub const DEFAULT_TRANSFERS: usize = 16;
+/// Default of [`WorkerConfig::transfers`]. How many requests are under way follows what the provider bears.
+pub const DEFAULT_TRANSFERS: usize = 32;
 
 /// Default of [`WorkerConfig::links`].
 pub const DEFAULT_LINKS: usize = links::MAX_LINKS;
@@ -101,7 +105,7 @@ pub fn days(number: u16) -> Duration {
 pub struct Worker {
     service: SyncService,
     tokens: TokenService,
-    graph: Arc<GraphClient>,
+    graphs: Arc<Clients>,
     name: String,
     transfers: usize,
     links: usize,
@@ -124,7 +128,7 @@ impl Worker {
         Ok(Self {
             service: SyncService::new(&config.sync_service, stop.clone()),
             tokens: TokenService::new(&config.token_service),
-            graph: Arc::new(GraphClient::new(&config.graph)?),
+            graphs: Arc::new(Clients::new(GraphClient::new(&config.graph)?)),
             name: config.name,
             transfers: config.transfers.max(1),
             links: config.links.max(1),

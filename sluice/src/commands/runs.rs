@@ -226,6 +226,14 @@ fn text(run: &Run) -> String {
         text.push_str("\n\n");
         text.push_str(&table(&["KEPT", "AT THE DESTINATION", "DETAIL"], rows));
     }
+    if !run.slowest_items.is_empty() {
+        let rows = run.slowest_items.iter().map(|item| {
+            let size = HumanBytes(count(item.bytes_received)).to_string();
+            vec![format!("{:.1} s", item.seconds), size, item.path.clone()]
+        });
+        text.push_str("\n\n");
+        text.push_str(&table(&["SLOWEST", "RECEIVED", "PATH"], rows));
+    }
     text
 }
 

@@ -13,8 +13,8 @@ use service_kit::{
 use sync_service::{
     domain::names::SourceName,
     worker::{
-        self, DEFAULT_LINKS, DEFAULT_TRANSFERS, Endpoint, GraphConfig, RunEnd, Worker, WorkerConfig,
-        WorkerError,
+        self, Bandwidth, DEFAULT_LINKS, DEFAULT_TRANSFERS, Endpoint, GraphConfig, RunEnd, Worker,
+        WorkerConfig, WorkerError,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -73,6 +73,9 @@ struct Options {
     /// MiB of a folder's file system that no transfer uses up; the oldest days of the bin make way first.
     #[arg(long, global = true, env = "SLUICE_DISK_RESERVE_MIB", default_value_t = 256)]
     disk_reserve_mib: u32,
+    /// Most bytes of file contents received per second by this process, for example 10MiB/s; no limit by default.
+    #[arg(long, global = true, env = "SLUICE_BANDWIDTH_LIMIT", value_parser = worker::bandwidth)]
+    bandwidth_limit: Option<u64>,
     /// Form of the log lines on stderr.
     #[arg(long, global = true, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -93,7 +96,10 @@ async fn work(cli: Cli) -> Result<Exit, Failure> {
     let config = WorkerConfig {
         sync_service: options.sync_service,
         token_service: options.token_service,
-        graph: GraphConfig::new(options.graph),
+        graph: GraphConfig {
+            bandwidth: options.bandwidth_limit.map(|limit| Arc::new(Bandwidth::new(limit))),
+            ..GraphConfig::new(options.graph)
+        },
         name: options.name.unwrap_or_else(default_name),
         transfers: usize::from(options.transfers),
         links: DEFAULT_LINKS,

@@ -3,6 +3,7 @@
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
+    activity::Activity,
     outcome::Done,
     source::{RunKey, SourceKey},
 };
@@ -81,6 +82,8 @@ pub struct Run {
     pub listing_complete: bool,
     /// What it did.
     pub counts: Counts,
+    /// What its worker is at.
+    pub activity: Activity,
     /// When it started.
     pub create_time: Timestamp,
     /// When it ended.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        activity::Activity,
         names::{RunName, SourceName},
         run::{Effort, FinishState, Remainder, Run, RunState, WORKER_STOPPED, final_state},
         schedule::next_run_time,
@@ -31,6 +32,8 @@ pub struct Finish {
     pub effort: Effort,
     /// When the provider said to come back at the earliest.
     pub retry_after: Option<Duration>,
+    /// What it was at last.
+    pub activity: Activity,
 }
 
 /// Ends the run and frees its lease. Gives what is left. A run that this lease has ended already stays as it ended.
@@ -59,6 +62,7 @@ pub async fn finish_run(
     run.detail = detail(state, finish, left);
     run.counts.deletions_held = left.deletions_held;
     run.counts.effort = grown(run.counts.effort, finish.effort);
+    run.activity = run.activity.after(finish.activity.clone()).ended();
     run.end_time = Some(now);
     runs::update(txn.conn(), &run).await?;
 

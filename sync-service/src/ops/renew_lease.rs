@@ -4,7 +4,7 @@ use service_kit::clock::Timestamp;
 
 use super::{Ctx, LEASE_TTL, OpError, leased::leased};
 use crate::{
-    domain::{names::RunName, run::Effort},
+    domain::{activity::Activity, names::RunName, run::Effort},
     store::{runs, sources},
 };
 
@@ -21,7 +21,13 @@ pub struct Renewed {
 ///
 /// # Errors
 /// [`OpError::LeaseLost`].
-pub async fn renew_lease(ctx: &Ctx, name: &RunName, epoch: i64, effort: Effort) -> Result<Renewed, OpError> {
+pub async fn renew_lease(
+    ctx: &Ctx,
+    name: &RunName,
+    epoch: i64,
+    effort: Effort,
+    activity: Activity,
+) -> Result<Renewed, OpError> {
     let now = ctx.now();
     let txn = ctx.store.begin().await?;
     let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
@@ -29,6 +35,7 @@ pub async fn renew_lease(ctx: &Ctx, name: &RunName, epoch: i64, effort: Effort) 
     source.lease.expire_time = Some(expire_time);
     sources::update(txn.conn(), &source, now).await?;
     run.counts.effort = grown(run.counts.effort, effort);
+    run.activity = run.activity.after(activity);
     runs::update(txn.conn(), &run).await?;
     txn.commit().await?;
     Ok(Renewed { expire_time, stop: run.cancel_requested })

@@ -47,6 +47,7 @@ fn parse_request(request: pb::FinishRunRequest) -> Result<(RunName, Finish), Sta
             graph_requests: request.graph_requests.max(0),
             bytes_received: request.bytes_received.max(0),
         },
+        activity: parse::activity(request.activity),
         retry_after: request.retry_after.as_ref().and_then(duration_from_proto),
     };
     Ok((name, finish))

@@ -8,6 +8,7 @@ use service_kit::{clock::Timestamp, clock::duration_to_proto};
 use crate::{
     domain::{
         action::{Action, ActionToken, ActionTokenError, Step},
+        activity::Activity,
         baseline::Baseline,
         run::{Notice, RunPhase, RunState},
         source::{Destination, Health, Source},
@@ -79,6 +80,7 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
             local_kept: counts.local_kept,
             bytes_received: counts.effort_before.bytes_received + counts.effort.bytes_received,
         }),
+        activity: Some(activity(&run.activity)),
         issues: issues
             .iter()
             .map(|issue| pb::ItemIssue {
@@ -94,6 +96,31 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
             .into_iter()
             .map(|Notice { reason, path, detail }| pb::Notice { reason, path, detail })
             .collect(),
+    }
+}
+
+fn activity(activity: &Activity) -> pb::RunActivity {
+    pb::RunActivity {
+        current_files: activity
+            .current
+            .iter()
+            .map(|file| pb::CurrentFile {
+                path: file.path.clone(),
+                size: file.size,
+                bytes_received: file.received,
+            })
+            .collect(),
+        slowest_items: activity
+            .slowest
+            .iter()
+            .map(|item| pb::SlowItem {
+                path: item.path.clone(),
+                bytes_received: item.received,
+                duration: Some(duration_to_proto(item.duration)),
+            })
+            .collect(),
+        throttled_for: activity.throttled_for.map(duration_to_proto),
+        requests_limit: i32::try_from(activity.requests_limit).unwrap_or(i32::MAX),
     }
 }
 

@@ -10,6 +10,7 @@ use service_kit::{
 };
 
 use crate::domain::{
+    activity::{Activity, CurrentFile, SlowItem},
     baseline::Baseline,
     names::{RunName, SourceName, TenantName},
     run::Notice,
@@ -17,6 +18,9 @@ use crate::domain::{
 
 /// Longest text for people, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
+
+/// Longest name of a limit that calls share, in characters.
+const MAX_BUDGET: usize = 300;
 
 /// The name of a source.
 pub(super) fn source_name(field: &str, text: &str) -> Result<SourceName, tonic::Status> {
@@ -49,6 +53,12 @@ pub(super) fn display_name(bad: &mut Violations, field: &str, text: &str) {
     }
 }
 
+/// The name of a limit that calls share.
+pub(super) fn budget(text: &str) -> Result<&str, String> {
+    let fits = (1..=MAX_BUDGET).contains(&text.chars().count());
+    if fits { Ok(text) } else { Err(format!("must have 1 to {MAX_BUDGET} characters")) }
+}
+
 /// A span within limits; absent means `default`.
 pub(super) fn duration(
     bad: &mut Violations,
@@ -65,6 +75,34 @@ pub(super) fn duration(
             bad.add(field, format!("must be between {low} and {high} seconds"));
             default
         }
+    }
+}
+
+/// What a worker is at; nothing in it is required, and negative numbers are none.
+pub(super) fn activity(message: Option<pb::RunActivity>) -> Activity {
+    let message = message.unwrap_or_default();
+    let span = |span: Option<prost_types::Duration>| span.as_ref().and_then(duration_from_proto);
+    Activity {
+        current: message
+            .current_files
+            .into_iter()
+            .map(|file| CurrentFile {
+                path: file.path,
+                size: file.size.max(0),
+                received: file.bytes_received.max(0),
+            })
+            .collect(),
+        slowest: message
+            .slowest_items
+            .into_iter()
+            .map(|item| SlowItem {
+                path: item.path,
+                received: item.bytes_received.max(0),
+                duration: span(item.duration).unwrap_or_default(),
+            })
+            .collect(),
+        throttled_for: span(message.throttled_for).filter(|wait| !wait.is_zero()),
+        requests_limit: u32::try_from(message.requests_limit).unwrap_or_default(),
     }
 }
 

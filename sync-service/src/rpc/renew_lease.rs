@@ -15,7 +15,9 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::RenewLeaseRequest) -> Answer<
         graph_requests: request.graph_requests.max(0),
         bytes_received: request.bytes_received.max(0),
     };
-    let renewed = renew_lease::renew_lease(ctx, &name, request.epoch, effort).await.map_err(status)?;
+    let activity = parse::activity(request.activity);
+    let renewed =
+        renew_lease::renew_lease(ctx, &name, request.epoch, effort, activity).await.map_err(status)?;
     let expire_time = Some(renewed.expire_time.to_proto());
     Ok(Response::new(pb::RenewLeaseResponse { expire_time, stop: renewed.stop }))
 }

@@ -4,3 +4,4 @@ pub(super) mod item;
 pub(super) mod notice;
 pub(super) mod run;
 pub(super) mod source;
+pub(super) mod throttle;

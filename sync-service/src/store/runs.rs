@@ -147,6 +147,7 @@ pub async fn update(conn: &impl Connection, run: &Run) -> Result<(), StoreError>
         bytes_received: Set(counts.effort.bytes_received),
         bytes_received_before: Set(counts.effort_before.bytes_received),
         end_time: Set(run.end_time.map(Timestamp::as_millis)),
+        activity: Set(serde_json::to_string(&run.activity).ok()),
         ..Default::default()
     };
     let changed =
@@ -212,6 +213,8 @@ fn read(row: Model) -> Result<Run, StoreError> {
                 bytes_received: row.bytes_received_before,
             },
         },
+        // Of another version: it is for people only.
+        activity: row.activity.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         create_time: Timestamp::from_millis(row.create_time),
         end_time: row.end_time.map(Timestamp::from_millis),
     })

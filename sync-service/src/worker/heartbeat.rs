@@ -1,20 +1,13 @@
 //! Keeps a lease while the work goes on, and hands in progress.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use graph_client::GraphClient;
 use proto::sync::v1 as pb;
 use service_kit::clock::duration_from_proto;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{WorkerError, service::SyncService};
+use super::{WorkerError, meter::Spent, service::SyncService};
 
 /// How often progress is handed in, so that people see it move. A lease lives far longer.
 const RHYTHM: Duration = Duration::from_secs(1);
@@ -22,32 +15,6 @@ const RHYTHM: Duration = Duration::from_secs(1);
 /// Without progress, a lease is renewed this often; also the longest time until a run without progress hears that it is
 /// cancelled.
 const QUIET_RHYTHM: Duration = Duration::from_secs(5);
-
-/// What a run has spent since its lease was taken.
-#[derive(Clone)]
-pub(super) struct Spent {
-    graph: Arc<GraphClient>,
-    requests_before: u64,
-    bytes: Arc<AtomicU64>,
-}
-
-impl Spent {
-    pub(super) fn new(graph: Arc<GraphClient>) -> Self {
-        Self { requests_before: graph.requests_sent(), graph, bytes: Arc::default() }
-    }
-
-    pub(super) fn add_bytes(&self, bytes: usize) {
-        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    pub(super) fn graph_requests(&self) -> i64 {
-        i64::try_from(self.graph.requests_sent().saturating_sub(self.requests_before)).unwrap_or(i64::MAX)
-    }
-
-    pub(super) fn bytes_received(&self) -> i64 {
-        i64::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
-    }
-}
 
 /// Renews until the lease is lost; cancels `cancelled` when the service says stop. Ends only with an error.
 ///
@@ -60,10 +27,11 @@ pub(super) async fn keep(
 ) -> WorkerError {
     let ttl = lease.ttl.as_ref().and_then(duration_from_proto).unwrap_or(crate::ops::LEASE_TTL);
     let mut renewed = Instant::now();
-    let mut told = (0, 0);
+    let mut told = (0, 0, false);
     loop {
         tokio::time::sleep(RHYTHM).await;
-        let now = (spent.graph_requests(), spent.bytes_received());
+        let activity = spent.activity();
+        let now = (spent.graph_requests(), spent.bytes_received(), activity.throttled_for.is_some());
         if now == told && renewed.elapsed() < QUIET_RHYTHM {
             continue;
         }
@@ -72,6 +40,7 @@ pub(super) async fn keep(
             epoch: lease.epoch,
             graph_requests: now.0,
             bytes_received: now.1,
+            activity: Some(activity),
         };
         let asked = Instant::now();
         // Not waited for beyond the lease's life: by then another worker may have the run.

@@ -19,7 +19,7 @@ use proto::sync::v1 as pb;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::transfer::{Fetched, TransferError, Transfers};
+use super::transfer::{Fetched, TransferError, Transfers, Wanted};
 use crate::destination::{Destination, PartFile};
 
 /// Files listed with at least so many bytes are fetched in ranges.
@@ -131,8 +131,7 @@ pub(super) fn key(item_id: &str, expected: &pb::PutContent) -> Option<String> {
 /// One file being fetched.
 struct Job<'a> {
     transfers: &'a Transfers,
-    item_id: &'a str,
-    expected: &'a pb::PutContent,
+    wanted: &'a Wanted<'a>,
     parts: &'a dyn PartFile,
     /// The link, and how often it was replaced.
     link: Mutex<(DownloadLink, u32)>,
@@ -159,8 +158,8 @@ impl Transfers {
     pub(super) async fn fetch_in_ranges(
         &self,
         destination: &dyn Destination,
-        (item_id, key): (&str, &str),
-        expected: &pb::PutContent,
+        key: &str,
+        wanted: &Wanted<'_>,
         link: DownloadLink,
     ) -> Result<InRanges, TransferError> {
         let (parts, note) = destination.open_parts(key).await?;
@@ -178,8 +177,7 @@ impl Transfers {
         };
         let job = Job {
             transfers: self,
-            item_id,
-            expected,
+            wanted,
             parts: parts.as_ref(),
             link: Mutex::new((link, 0)),
             renewing: tokio::sync::Mutex::default(),
@@ -285,7 +283,7 @@ impl Job<'_> {
             // What came before a break is kept.
             let piece = download.chunk().await;
             if let Ok(Some(bytes)) = &piece {
-                self.transfers.spent.add_bytes(bytes.len());
+                self.wanted.meter.add(bytes.len());
                 gathered.extend_from_slice(bytes);
             }
             let more = matches!(piece, Ok(Some(_)));
@@ -319,7 +317,7 @@ impl Job<'_> {
         if self.link().1 > refused {
             return Ok(());
         }
-        let fresh = self.transfers.fresh_link(self.item_id, self.expected).await?;
+        let fresh = self.transfers.fresh_link(self.wanted.item_id, self.wanted.expected).await?;
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = (fresh, refused + 1);
         Ok(())
     }

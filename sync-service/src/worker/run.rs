@@ -17,10 +17,11 @@ use super::{
     RunEnd, Worker, WorkerError,
     apply::Applier,
     execute::Executor,
-    heartbeat::{self, Spent},
+    heartbeat,
     ingest::{Listing, ingest},
     links::Links,
-    recover,
+    meter::Spent,
+    recover, throttle,
     transfer::Transfers,
 };
 use crate::{
@@ -61,7 +62,7 @@ impl Stop {
 /// Does a leased run and finishes it.
 pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
     tracing::info!(run = %lease.run, epoch = lease.epoch, "run leased");
-    let spent = Spent::new(Arc::clone(&worker.graph));
+    let spent = Spent::new(Arc::clone(&worker.graphs));
     let stop = Stop { run_cancelled: CancellationToken::new(), shutting_down: worker.stop.clone() };
     let result = tokio::select! {
         result = work(worker, &lease, &spent, &stop) => result,
@@ -89,9 +90,12 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
 
     recover::report_made(&worker.service, destination.as_ref(), lease).await?;
+    let budget = worker.tokens.budget(&source.connection).await;
+    let graph = worker.graphs.of(&budget);
+    spent.follow(Arc::clone(&graph));
     let links = Arc::new(Links::new(worker.links));
     let transfers = Transfers {
-        graph: Arc::clone(&worker.graph),
+        graph: Arc::clone(&graph),
         tokens: Arc::clone(&tokens),
         drive: drive.clone(),
         links: Arc::clone(&links),
@@ -109,16 +113,19 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
     };
     let listing = Listing {
         service: &worker.service,
-        graph: &worker.graph,
+        graph: &graph,
         tokens: tokens.as_ref(),
         drive: &drive,
         links: &links,
         applier: &applier,
         stop,
     };
-    ingest(&listing, lease).await?;
-    applier.apply(false).await?;
-    applier.executor.clear_parts().await?;
+    let mirror = Box::pin(async {
+        ingest(&listing, lease).await?;
+        applier.apply(false).await?;
+        Ok(applier.executor.clear_parts().await?)
+    });
+    throttle::sharing(&worker.service, &graph, &budget, mirror).await?;
     if let Err(error) = applier.destination.tidy().await {
         tracing::warn!(run = %lease.run, error = %ErrorChain(&error), "the bin could not be cleared");
     }
@@ -168,6 +175,7 @@ async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option
         detail: end.error.as_ref().map(ToString::to_string).unwrap_or_default(),
         graph_requests: spent.graph_requests(),
         bytes_received: spent.bytes_received(),
+        activity: Some(spent.activity()),
         retry_after: end.error.as_ref().and_then(WorkerError::retry_after).map(duration_to_proto),
     };
     match worker.service.finish(request).await {

@@ -105,6 +105,25 @@ impl SyncService {
         self.retried(call).await.map(|_| ())
     }
 
+    /// Tells that calls of a budget have to wait.
+    pub(super) async fn report_throttle(&self, budget: &str, wait: Duration) -> Result<(), WorkerError> {
+        let request =
+            pb::ReportThrottleRequest { budget: budget.to_owned(), wait: Some(duration_to_proto(wait)) };
+        let mut client = self.client.clone();
+        client.report_throttle(timed(request, CALL_TIMEOUT)).await?;
+        Ok(())
+    }
+
+    /// Hears how long calls of a budget have to wait.
+    pub(super) async fn watch_throttle(
+        &self,
+        budget: &str,
+    ) -> Result<tonic::Streaming<pb::WatchThrottleResponse>, WorkerError> {
+        let mut client = self.client.clone();
+        let request = pb::WatchThrottleRequest { budget: budget.to_owned() };
+        Ok(client.watch_throttle(request).await?.into_inner())
+    }
+
     pub(super) async fn finish(
         &self,
         request: pb::FinishRunRequest,

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use graph_client::{AccessToken, TokenError, TokenSource};
-use proto::token::v1::{self as pb, token_service_client::TokenServiceClient};
+use proto::token::v1::{
+    self as pb, connection_service_client::ConnectionServiceClient, token_service_client::TokenServiceClient,
+};
 use service_kit::{
     clock::{Clock, Timestamp, duration_to_proto},
     status::{status_reason, status_retry_after},
@@ -31,11 +33,29 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(super) struct TokenService {
     client: TokenServiceClient<Channel>,
+    connections: ConnectionServiceClient<Channel>,
 }
 
 impl TokenService {
     pub(super) fn new(endpoint: &Endpoint) -> Self {
-        Self { client: TokenServiceClient::new(endpoint.connect_lazy()) }
+        let channel = endpoint.connect_lazy();
+        Self {
+            client: TokenServiceClient::new(channel.clone()),
+            connections: ConnectionServiceClient::new(channel),
+        }
+    }
+
+    /// Names whose calls share the provider's limits with those of a connection: its application in its directory, or the
+    /// connection alone where that cannot be learned.
+    pub(super) async fn budget(&self, connection: &str) -> String {
+        let mut request = tonic::Request::new(pb::GetConnectionRequest { name: connection.to_owned() });
+        request.set_timeout(CALL_TIMEOUT);
+        let known = self.connections.clone().get_connection(request).await.ok();
+        let known = known.and_then(|answer| answer.into_inner().connection);
+        match known.and_then(|known| Some((known.client_id, known.account?.directory_id))) {
+            Some((application, directory)) if !directory.is_empty() => format!("{application}/{directory}"),
+            _ => connection.to_owned(),
+        }
     }
 
     /// The tokens of a connection.

@@ -13,8 +13,8 @@ use service_kit::clock::Timestamp;
 
 use super::{
     file_state,
-    heartbeat::Spent,
     links::Links,
+    meter::{Meter, Spent},
     ranges::{self, InRanges},
 };
 use crate::destination::{Destination, DestinationError, Kept, NewFile, Placed, Placement};
@@ -70,6 +70,13 @@ pub(super) struct Transfers {
     pub(super) unfinished: Mutex<HashSet<String>>,
 }
 
+/// What is to be fetched.
+pub(super) struct Wanted<'a> {
+    pub(super) item_id: &'a str,
+    pub(super) expected: &'a pb::PutContent,
+    pub(super) meter: &'a Meter,
+}
+
 /// A file as fetched, not yet in place.
 pub(super) struct Fetched {
     pub(super) file: Box<dyn NewFile>,
@@ -118,6 +125,8 @@ impl Transfers {
         // Before anything is asked for.
         let _room = destination.take_room(u64::try_from(expected.size).unwrap_or_default()).await?;
         let mut link = self.links.take(item_id);
+        let meter = self.spent.begin(path, expected.size);
+        let wanted = Wanted { item_id, expected, meter: &meter };
         let mut mismatch: Option<String> = None;
         let mut failure = TransferError::Corrupt;
         for _ in 0..MAX_TRIES {
@@ -125,7 +134,7 @@ impl Transfers {
                 Some(noted) => (noted, true),
                 None => (self.fresh_link(item_id, expected).await?, false),
             };
-            let fetched = match self.fetch(destination, item_id, expected, &fresh).await {
+            let fetched = match self.fetch(destination, &wanted, &fresh).await {
                 Ok(Some(fetched)) => fetched,
                 Ok(None) => continue,
                 Err(TransferError::Graph(error))
@@ -177,18 +186,17 @@ impl Transfers {
     async fn fetch(
         &self,
         destination: &dyn Destination,
-        item_id: &str,
-        expected: &pb::PutContent,
+        wanted: &Wanted<'_>,
         link: &DownloadLink,
     ) -> Result<Option<Fetched>, TransferError> {
-        let big = expected.size >= ranges::BIG_FILE_BYTES;
-        let Some(key) = ranges::key(item_id, expected).filter(|_| big) else {
-            return self.fetch_whole(destination, link).await.map(Some);
+        let big = wanted.expected.size >= ranges::BIG_FILE_BYTES;
+        let Some(key) = ranges::key(wanted.item_id, wanted.expected).filter(|_| big) else {
+            return self.fetch_whole(destination, wanted.meter, link).await.map(Some);
         };
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-        match self.fetch_in_ranges(destination, (item_id, &key), expected, link.clone()).await? {
+        match self.fetch_in_ranges(destination, &key, wanted, link.clone()).await? {
             InRanges::Whole(fetched) => Ok(Some(fetched)),
-            InRanges::Ignored => self.fetch_whole(destination, link).await.map(Some),
+            InRanges::Ignored => self.fetch_whole(destination, wanted.meter, link).await.map(Some),
             InRanges::Stale => Ok(None),
         }
     }
@@ -213,6 +221,7 @@ impl Transfers {
     async fn fetch_whole(
         &self,
         destination: &dyn Destination,
+        meter: &Meter,
         link: &DownloadLink,
     ) -> Result<Fetched, TransferError> {
         let mut download = self.graph.download(link, ByteSpan::Whole).await?;
@@ -221,7 +230,7 @@ impl Transfers {
         let mut hash = QuickXor::new();
         while let Some(bytes) = download.chunk().await? {
             hash.update(&bytes);
-            self.spent.add_bytes(bytes.len());
+            meter.add(bytes.len());
             file.write(bytes).await?;
         }
         let size = i64::try_from(hash.length()).unwrap_or(i64::MAX);

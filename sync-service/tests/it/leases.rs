@@ -69,7 +69,13 @@ async fn every_call_of_a_worker_that_was_replaced_is_refused_and_changes_nothing
     let before = world.get_run(&fresh.run).await;
 
     let (run, epoch) = (stale.run.clone(), stale.epoch);
-    let renewal = pb::RenewLeaseRequest { run: run.clone(), epoch, graph_requests: 99, bytes_received: 99 };
+    let renewal = pb::RenewLeaseRequest {
+        run: run.clone(),
+        epoch,
+        graph_requests: 99,
+        bytes_received: 99,
+        activity: None,
+    };
     assert_eq!(refusal(client.renew_lease(renewal).await), lost());
     assert_eq!(refusal(client.commit_page(page(&stale, "d", delta("e"))).await), lost());
     assert_eq!(refusal(actions(&world, &stale).await), lost());

@@ -1,6 +1,8 @@
 //! sync-service and its worker, with real databases, real folders, real gRPC and the simulator over HTTP.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod big_files;
 #[cfg(test)]
 mod brake;
@@ -30,6 +32,8 @@ mod no_leaks;
 mod postgres;
 #[cfg(test)]
 mod rpc;
+#[cfg(test)]
+mod throttling;
 #[cfg(test)]
 mod transfer_faults;
 #[cfg(test)]

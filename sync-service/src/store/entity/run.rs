@@ -33,6 +33,8 @@ pub(in crate::store) struct Model {
     pub(in crate::store) bytes_received_before: i64,
     pub(in crate::store) create_time: i64,
     pub(in crate::store) end_time: Option<i64>,
+    /// JSON; `None` before the first report.
+    pub(in crate::store) activity: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -20,6 +20,7 @@ use sync_service::{
     },
     domain::{
         action::{Action, Step},
+        activity::Activity,
         baseline::Baseline,
         change::ListedItem,
         cursor::Cursor,
@@ -130,6 +131,7 @@ impl Mirror {
             detail: String::new(),
             effort: Effort::default(),
             retry_after: None,
+            activity: Activity::default(),
         };
         let left = finish_run(&self.ctx, &leased.run, leased.source.lease.epoch, &finish).await.unwrap();
         assert_eq!((left.items_left, left.deletions_held), (0, 0), "nothing is left undone");
