@@ -136,7 +136,7 @@ impl App {
         let policy =
             if config.database.is_sqlite() { Policy::MigrateEmbedded } else { Policy::RequireCurrent };
         migrations::ensure(&database, Schema::Token, policy).await?;
-        let store = Store::new(database);
+        let store = Store::new(database, Arc::clone(&clock));
         let keyring = match keyring {
             Some(keyring) => keyring,
             None if ops::database_has_canaries(&store).await? => {

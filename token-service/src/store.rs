@@ -18,8 +18,10 @@ mod refresh_leases;
 mod sign_in_claims;
 mod webhooks;
 
+use std::sync::Arc;
+
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
-use service_kit::database;
+use service_kit::{clock::Clock, database};
 
 pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, scope_key};
 pub use authorizations::Poll;
@@ -55,23 +57,25 @@ pub mod places {
 /// The token database.
 pub struct Store {
     database: DatabaseConnection,
+    clock: Arc<dyn Clock>,
 }
 
 /// Changes that happen together or not at all; dropped without [`commit`](Self::commit), none of them happens.
 pub struct WriteTransaction {
     inner: DatabaseTransaction,
+    clock: Arc<dyn Clock>,
 }
 
 impl Store {
-    /// Takes a database whose schema is current.
-    pub fn new(database: DatabaseConnection) -> Self {
-        Self { database }
+    /// Takes a database whose schema is current. The clock stands for that of a database that has none of its own.
+    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
     }
 
     /// Opens a transaction that writes. No network call belongs inside it.
     pub async fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
         let inner = database::begin_write(&self.database).await?;
-        Ok(WriteTransaction { inner })
+        Ok(WriteTransaction { inner, clock: Arc::clone(&self.clock) })
     }
 }
 

@@ -22,10 +22,10 @@ impl Store {
         owner: &str,
         length: Duration,
     ) -> Result<bool, StoreError> {
-        let backend = self.database.get_database_backend();
         let transaction = self.begin_write().await?;
+        let (database, clock) = (&transaction.inner, transaction.clock.as_ref());
         entity::Entity::delete_many()
-            .filter(Expr::col(entity::Column::ExpireTime).lte(database_time(backend)))
+            .filter(Expr::col(entity::Column::ExpireTime).lte(database_time(database, clock)))
             .exec(&transaction.inner)
             .await?;
         let rows = subjects.iter().map(|subject| entity::ActiveModel {
@@ -40,7 +40,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         entity::Entity::update_many()
-            .col_expr(entity::Column::ExpireTime, in_database_time(backend, length))
+            .col_expr(entity::Column::ExpireTime, in_database_time(database, clock, length))
             .filter(entity::Column::Owner.eq(owner))
             .exec(&transaction.inner)
             .await?;

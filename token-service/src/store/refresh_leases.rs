@@ -1,6 +1,7 @@
 //! Leases: which replica may ask the provider about a connection.
 //!
-//! Their times are the database's: replicas whose clocks differ must not take each other's lease.
+//! Their times are the database's: replicas whose clocks differ must not take each other's lease. SQLite has no clock of its own
+//! but the machine's, which all its users share.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use sea_orm::{
     QuerySelect as _, Select,
     sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
-use service_kit::clock::Timestamp;
+use service_kit::clock::{Clock, Timestamp};
 
 use super::{Store, StoreError, WriteTransaction, entity::refresh_lease as entity, error::require_one_row};
 use crate::domain::{
@@ -39,7 +40,7 @@ struct Row {
 impl Store {
     /// Reads the lease of a connection; nothing when it was never refreshed.
     pub async fn find_lease(&self, connection: &ConnectionName) -> Result<Option<LeaseRecord>, StoreError> {
-        find(&self.database, select_one(connection)).await
+        find(&self.database, self.clock.as_ref(), select_one(connection)).await
     }
 
     /// Those of the named connections whose last refresh has an unknown outcome, with the time that was noticed.
@@ -52,7 +53,7 @@ impl Store {
             connection_name: String,
             loss_time: i64,
         }
-        let now = database_time(self.database.get_database_backend());
+        let now = database_time(&self.database, self.clock.as_ref());
         let is_abandoned =
             entity::Column::Owner.ne(NOBODY).and(Expr::col(entity::Column::ExpireTime).lte(now));
         let rows = entity::Entity::find()
@@ -74,7 +75,7 @@ impl Store {
 impl WriteTransaction {
     /// Reads the lease of a connection and keeps others from changing it until the transaction ends.
     pub async fn lock_lease(&self, connection: &ConnectionName) -> Result<Option<LeaseRecord>, StoreError> {
-        find(&self.inner, select_one(connection).lock_exclusive()).await
+        find(&self.inner, self.clock.as_ref(), select_one(connection).lock_exclusive()).await
     }
 
     /// Takes a lease that is at `at` for `length`. Of two that try, one gets a conflict, or learns that the
@@ -88,7 +89,7 @@ impl WriteTransaction {
         aftermath: &Aftermath,
     ) -> Result<Lease, StoreError> {
         let lease = Lease { epoch: at.map_or(1, |at| at.epoch.saturating_add(1)), losses: aftermath.losses };
-        let expire_time = in_database_time(self.inner.get_database_backend(), length);
+        let expire_time = in_database_time(&self.inner, self.clock.as_ref(), length);
         let mut row = with_aftermath(aftermath);
         row.owner = Set(owner.to_owned());
         row.epoch = Set(lease.epoch);
@@ -163,30 +164,30 @@ fn select_one(connection: &ConnectionName) -> Select<entity::Entity> {
 
 async fn find<C: ConnectionTrait>(
     database: &C,
+    clock: &dyn Clock,
     select: Select<entity::Entity>,
 ) -> Result<Option<LeaseRecord>, StoreError> {
-    let now = database_time(database.get_database_backend());
+    let now = database_time(database, clock);
     let row = select.column_as(now, "database_time").into_model::<Row>().one(database).await?;
     Ok(row.map(LeaseRecord::from))
 }
 
 /// The database's clock in milliseconds since the Unix epoch.
-pub(super) fn database_time(backend: DbBackend) -> SimpleExpr {
-    Expr::cust(database_time_text(backend))
+pub(super) fn database_time<C: ConnectionTrait>(database: &C, clock: &dyn Clock) -> SimpleExpr {
+    if database.get_database_backend() == DbBackend::Postgres {
+        Expr::cust("CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)")
+    } else {
+        Expr::value(clock.now().as_millis())
+    }
 }
 
 /// The database's clock, `span` from now.
-pub(super) fn in_database_time(backend: DbBackend, span: Duration) -> SimpleExpr {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2);
-    Expr::cust(format!("{} + {millis}", database_time_text(backend)))
-}
-
-fn database_time_text(backend: DbBackend) -> &'static str {
-    if backend == DbBackend::Postgres {
-        "CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)"
-    } else {
-        "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
-    }
+pub(super) fn in_database_time<C: ConnectionTrait>(
+    database: &C,
+    clock: &dyn Clock,
+    span: Duration,
+) -> SimpleExpr {
+    database_time(database, clock).add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2))
 }
 
 fn with_aftermath(aftermath: &Aftermath) -> entity::ActiveModel {

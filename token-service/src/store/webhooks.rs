@@ -59,13 +59,13 @@ impl Store {
         owner: &str,
         length: Duration,
     ) -> Result<Option<i64>, StoreError> {
-        let backend = self.database.get_database_backend();
+        let (database, clock) = (&self.database, self.clock.as_ref());
         let claim = || {
             let is_mine = entity::Column::Owner.is_in([owner, NOBODY]);
-            let is_over = Expr::col(entity::Column::ExpireTime).lte(database_time(backend));
+            let is_over = Expr::col(entity::Column::ExpireTime).lte(database_time(database, clock));
             entity::Entity::update_many()
                 .col_expr(entity::Column::Owner, Expr::value(owner))
-                .col_expr(entity::Column::ExpireTime, in_database_time(backend, length))
+                .col_expr(entity::Column::ExpireTime, in_database_time(database, clock, length))
                 .filter(entity::Column::Id.eq(id))
                 .filter(is_mine.or(is_over))
                 .exec(&self.database)
@@ -215,10 +215,10 @@ impl Store {
             .filter(delivery::Column::GiveUpTime.lte(time.as_millis()))
             .exec(&self.database)
             .await?;
-        let backend = self.database.get_database_backend();
+        let (database, clock) = (&self.database, self.clock.as_ref());
         let span = i64::try_from(unclaimed.as_millis()).unwrap_or(i64::MAX / 2);
         entity::Entity::delete_many()
-            .filter(Expr::col(entity::Column::ExpireTime).add(span).lte(database_time(backend)))
+            .filter(Expr::col(entity::Column::ExpireTime).add(span).lte(database_time(database, clock)))
             .exec(&self.database)
             .await?;
         Ok(())

@@ -1,10 +1,10 @@
 //! What every database must do for the store: the same tests on SQLite and on PostgreSQL.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use migrations::{Policy, Schema};
 use service_kit::{
-    clock::Timestamp,
+    clock::{SystemClock, Timestamp},
     database::{self, DatabaseUrl, PoolOptions},
     resource_name::ResourceId,
 };
@@ -69,7 +69,7 @@ async fn open(url: &str) -> Store {
     let url = DatabaseUrl::parse(url).unwrap();
     let database = database::connect(&url, &PoolOptions::default()).await.unwrap();
     migrations::ensure(&database, Schema::Token, Policy::MigrateEmbedded).await.unwrap();
-    Store::new(database)
+    Store::new(database, Arc::new(SystemClock))
 }
 
 async fn drop_database(database: TestDatabase, stores: (Store, Store)) {
