@@ -135,6 +135,8 @@ async fn in_database(context: &Context, request: &AccessTokenRequest) -> Result<
     let stored = find_connection(context, name).await?;
     let scopes = effective_scopes(&request.scopes, &stored);
     let held = shared_token(context, &stored, &scopes).await?;
+    // A slow database must not make an old token young.
+    let now = context.now();
     let decision = decide(now, held.as_deref().map(Held::from), &request.wish);
     if let (Decision::Serve, Some(token)) = (decision, &held) {
         context.cache.insert(epoch, name, &request.scopes, token, now);

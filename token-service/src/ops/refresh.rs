@@ -9,6 +9,8 @@ mod turn;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use self::turn::{Ours, Turn, take_turn};
 use super::{
     Context, OpError,
@@ -38,9 +40,9 @@ enum Round {
 /// Obtains a token. To be run detached from whoever asks: once the provider was asked, its answer must be stored.
 pub(super) async fn refresh(context: &Context, key: &FlightKey) -> Result<Arc<AccessToken>, OpError> {
     let _turn = context.refresh_queue.turn(&key.connection).await;
-    for round in 0..MAX_ROUNDS {
-        let may_adopt = round > 0 || (!key.unconditional && key.claims.is_none());
-        let ours = match take_turn(context, key, may_adopt).await? {
+    let mut beginning = None;
+    for _ in 0..MAX_ROUNDS {
+        let ours = match take_turn(context, key, &mut beginning).await? {
             Turn::Adopted(token) => return Ok(token),
             Turn::Ours(ours) => ours,
         };
@@ -51,12 +53,19 @@ pub(super) async fn refresh(context: &Context, key: &FlightKey) -> Result<Arc<Ac
     Err(OpError::Busy)
 }
 
-/// The shared token, if it is another one than the one to be replaced and still lives.
+/// The shared token, if it is another one than the one to be replaced and still lives. A challenge only our own request carries;
+/// and whoever wants a refresh whatever is at hand takes only what was obtained since its `beginning`, a generation of the refresh
+/// token.
 async fn adopt(
     context: &Context,
     key: &FlightKey,
     stored: &StoredConnection,
+    beginning: i64,
 ) -> Result<Option<Arc<AccessToken>>, OpError> {
+    let is_new = stored.credential.refresh_token_generation > beginning;
+    if key.claims.is_some() || (key.unconditional && !is_new) {
+        return Ok(None);
+    }
     let wish = Wish { min_ttl: Duration::ZERO, has_claims: false, rejected: key.stale };
     let token = shared_token(context, stored, &key.scopes).await?;
     let decision = decide(context.now(), token.as_deref().map(Held::from), &wish);
@@ -107,6 +116,11 @@ async fn ask_provider(context: &Context, key: &FlightKey, ours: &Ours) -> Result
             return Err(error);
         }
     };
+    if Instant::now() >= ours.deadline {
+        // Whoever was kept from going on for so long may have been overtaken, and must not ask with a token that was replaced.
+        aftermath::give_back(context, key, ours, ours.unsettled(None)).await;
+        return Ok(Round::Overtaken);
+    }
     // The token's life is counted from before the request: rather too short than too long.
     let time = context.now();
     let asked = context.provider.refresh(&refresh_token, &key.scopes, key.claims.as_deref());

@@ -134,11 +134,18 @@ impl WriteTransaction {
         Ok(result.rows_affected == 1)
     }
 
-    /// Forgets what earlier refreshes left behind: the credential is a new one.
+    /// Forgets what earlier refreshes left behind, also one that vanished without a word: the credential is a new one.
     pub async fn clear_aftermath(&self, connection: &ConnectionName) -> Result<(), StoreError> {
         entity::Entity::update_many()
             .set(with_aftermath(&Aftermath::default()))
             .filter(entity::Column::ConnectionName.eq(connection.to_string()))
+            .exec(&self.inner)
+            .await?;
+        let now = database_time(&self.inner, self.clock.as_ref());
+        entity::Entity::update_many()
+            .col_expr(entity::Column::Owner, Expr::value(NOBODY))
+            .filter(entity::Column::ConnectionName.eq(connection.to_string()))
+            .filter(Expr::col(entity::Column::ExpireTime).lte(now))
             .exec(&self.inner)
             .await?;
         Ok(())

@@ -277,6 +277,15 @@ async fn aftermath_is_remembered_and_forgotten(one: &Store, other: &Store) {
     transaction.clear_aftermath(&name("mail")).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(read(one).await.aftermath, Aftermath::default());
+
+    // Who vanished without a word is forgotten with the credential it used.
+    take(one, Some(&read(one).await), "one", Duration::ZERO).await.unwrap();
+    assert!(read(other).await.is_outcome_unknown());
+    let transaction = other.begin_write().await.unwrap();
+    transaction.clear_aftermath(&name("mail")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(read(one).await.standing(), Standing::Free);
+    assert_eq!(one.list_unknown_outcomes(&[name("mail")]).await.unwrap(), []);
 }
 
 async fn record(store: &Store, id: &str, now: Timestamp) {

@@ -4,7 +4,10 @@ use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 
 use super::{Round, has_same_credential, turn::Ours};
 use crate::{
-    domain::connection::{Connection, ConnectionState, StoredConnection},
+    domain::{
+        connection::{Connection, ConnectionState, StoredConnection},
+        refresh_lease::Aftermath,
+    },
     ops::{
         Context, OpError,
         cooldowns::Reason,
@@ -52,11 +55,11 @@ pub(super) async fn refused(
         Refusal::NeedsReauth { cause, reach, claims } => {
             let cause = if ours.lease.losses > 0 { format!("{cause}, {AFTER_LOSS}") } else { cause };
             let state = ConnectionState::NeedsReauth { cause };
-            permanently_refused(context, key, stored, state, Refused { reach, claims }).await
+            permanently_refused(context, key, ours, state, Refused { reach, claims }).await
         }
         Refusal::Blocked { cause, reach } => {
             let state = ConnectionState::Blocked { cause };
-            permanently_refused(context, key, stored, state, Refused { reach, claims: None }).await
+            permanently_refused(context, key, ours, state, Refused { reach, claims: None }).await
         }
         Refusal::CallerFault { cause, fault } => Err(caller_fault(key, stored, cause, fault)),
         // Answers that only a sign-in gets: here they make no sense, so they prove nothing.
@@ -73,11 +76,12 @@ pub(super) async fn refused(
 async fn permanently_refused(
     context: &Context,
     key: &FlightKey,
-    stored: &StoredConnection,
+    ours: &Ours,
     state: ConnectionState,
     refusal: Refused,
 ) -> Result<Round, OpError> {
     context.app_health.record_accepted();
+    let stored = &ours.stored;
     let connection = &stored.connection;
     let current = find_connection(context, &key.connection).await?;
     if !has_same_credential(&current, stored) {
@@ -97,6 +101,10 @@ async fn permanently_refused(
         if let Some(claims) = &refusal.claims {
             transaction.keep_sign_in_claims(&key.connection, claims).await?;
         }
+        // Nobody refreshes such a connection again: what is known now must not be left to a later transaction.
+        transaction
+            .release_lease(&key.connection, &context.replica, &ours.lease, &Aftermath::default())
+            .await?;
         if current.state != state {
             transaction.record_state(&current, &state, since, now).await?;
         }

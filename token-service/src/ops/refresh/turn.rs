@@ -48,11 +48,12 @@ enum Claim {
     Changed,
 }
 
-/// Waits until it is our turn, or until what another replica obtained can be adopted.
+/// Waits until it is our turn, or until what another replica obtained can be adopted. `beginning` is the generation of the refresh
+/// token when this refresh began; nothing at first.
 pub(super) async fn take_turn(
     context: &Context,
     key: &FlightKey,
-    mut may_adopt: bool,
+    beginning: &mut Option<i64>,
 ) -> Result<Turn, OpError> {
     let give_up = Instant::now() + context.refresh_times.longest_wait();
     let mut abandoned = None;
@@ -60,7 +61,8 @@ pub(super) async fn take_turn(
         // First the signals, then the rows: what happens in between wakes us.
         let mut signals = context.refresh_signals.subscribe();
         let stored = find_connection(context, &key.connection).await?;
-        if may_adopt && let Some(token) = adopt(context, key, &stored).await? {
+        let beginning = *beginning.get_or_insert(stored.credential.refresh_token_generation);
+        if let Some(token) = adopt(context, key, &stored, beginning).await? {
             return Ok(Turn::Adopted(token));
         }
         refuse_unless_worth_asking(context, key, &stored)?;
@@ -72,8 +74,6 @@ pub(super) async fn take_turn(
         if Instant::now() >= give_up {
             return Err(OpError::Busy);
         }
-        // What others obtained while we waited is as new as what we would; but a challenge only our request carries.
-        may_adopt |= key.claims.is_none();
     }
 }
 
