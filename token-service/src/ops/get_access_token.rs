@@ -130,7 +130,7 @@ async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHa
 
 /// What the database has.
 async fn in_database(context: &Context, request: &AccessTokenRequest) -> Result<AtHand, OpError> {
-    let (name, now) = (&request.connection, context.now());
+    let name = &request.connection;
     let epoch = context.cache.epoch();
     let stored = find_connection(context, name).await?;
     let scopes = effective_scopes(&request.scopes, &stored);

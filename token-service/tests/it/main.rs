@@ -31,9 +31,13 @@ mod postgres;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod refresh_ahead;
+#[cfg(test)]
+mod refresh_model;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
@@ -46,5 +50,7 @@ mod test_database;
 mod watch_connections;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod wire;
 #[cfg(test)]
 mod world;

@@ -34,9 +34,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(world: &World, database: &str) -> Self {
-        let mut child = command(world.keyring_path().as_path(), database, &world.sim.authority())
-            .spawn()
-            .expect("the program starts");
+        Self::start_with(world, database, &world.sim.authority()).await
+    }
+
+    /// A process that finds the provider at `authority`.
+    pub(crate) async fn start_with(world: &World, database: &str, authority: &str) -> Self {
+        let mut child =
+            command(world.keyring_path().as_path(), database, authority).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = tokio::time::timeout(PATIENCE, async {
             loop {

@@ -1,0 +1,257 @@
+//! One process of the token service: its operations as they are, on a runtime of its own whose time stands still until the model
+//! moves it. Dropped, it is killed: whatever it did ends where it waits.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{
+    SqlxSqliteConnector,
+    sqlx::{
+        AssertSqlSafe, ConnectOptions as _, Executor as _,
+        sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use service_kit::{
+    clock::{Clock, Timestamp},
+    lifecycle::Lifecycle,
+};
+use token_service::{
+    crypto::FileKeyring,
+    domain::{scopes::ScopeSet, token::AccessToken},
+    ops::{self, Context, OpError, Parts, RefreshTimes},
+    store::Store,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use super::{
+    provider::{Provider, Sender},
+    turnstile::{DistantKeys, Pass, Turnstile},
+};
+
+/// Connections of a replica to the database: so many of its statements wait side by side.
+const POOL: u32 = 3;
+/// Longer than any run. A connection that is opened again is there after some real time, which must not matter here; that the
+/// database fails is for the model to say.
+const NEVER: Duration = Duration::from_hours(24);
+/// Every table that a replica uses, hidden by an empty one of the same name, and in sight again.
+const TABLES: [&str; 5] =
+    ["connections", "access_tokens", "refresh_leases", "connection_changes", "connection_change_counter"];
+/// A database that does not answer for so long counts as down.
+const DATABASE_WAIT: Duration = Duration::from_secs(2);
+/// How long a replica waits for the provider.
+pub(super) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Looks that must find a replica at rest before it counts as such.
+const CALM: u32 = 3;
+/// Most tasks that a replica runs in one go; more than there ever are.
+const ALL_TASKS: u32 = 100_000;
+
+/// The time of the model, as one of its parts sees it.
+#[derive(Clone)]
+pub(super) struct ModelClock {
+    pub(super) time: Arc<AtomicI64>,
+    /// By how many milliseconds it is ahead.
+    pub(super) skew: i64,
+}
+
+impl Clock for ModelClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.time.load(Ordering::SeqCst) + self.skew)
+    }
+}
+
+/// What a caller got.
+pub(super) type Answer = Result<Option<Arc<AccessToken>>, Arc<OpError>>;
+/// Where the answer of a call will be.
+pub(super) type Slot = Arc<Mutex<Option<Answer>>>;
+
+/// What all replicas share.
+pub(super) struct Ground<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) clock: ModelClock,
+    pub(super) provider: &'a Provider,
+    pub(super) scopes: &'a ScopeSet,
+    /// Whether tokens are refreshed before somebody asks.
+    pub(super) is_ahead: bool,
+}
+
+/// A process. Its runtime is dropped first.
+pub(super) struct Replica {
+    runtime: Runtime,
+    pub(super) context: Arc<Context>,
+    pool: SqlitePool,
+    pub(super) database: Turnstile,
+    pub(super) keys: Turnstile,
+    pub(super) sender: Sender,
+    /// How much time passed while it stood still.
+    behind: Duration,
+    pub(super) is_paused: bool,
+    pub(super) is_cut_off: bool,
+}
+
+impl Replica {
+    pub(super) fn start(ground: &Ground<'_>, sender: Sender, skew: i64) -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .event_interval(ALL_TASKS)
+            // What wakes from outside never overtakes, however often the model had to look.
+            .global_queue_interval(u32::MAX)
+            .build()
+            .unwrap();
+        let (database, keys) = (Turnstile::default(), Turnstile::default());
+        let pool = open_pool(&runtime, &ground.folder.join("token.db"), &database);
+        let clock = ModelClock { skew, ..ground.clock.clone() };
+        let lifecycle = Lifecycle::new();
+        let keyring = FileKeyring::read(&ground.folder.join("keyring.toml")).unwrap();
+        let context = Context::new(Parts {
+            store: Store::new(
+                SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone()),
+                Arc::new(ground.clock.clone()),
+            ),
+            keys: Arc::new(DistantKeys { keyring, turnstile: keys.clone() }),
+            provider: Arc::new(ground.provider.seen_by(sender)),
+            clock: Arc::new(clock),
+            lifecycle: lifecycle.clone(),
+            default_scopes: ground.scopes.clone(),
+            refresh_times: RefreshTimes { provider_timeout: PROVIDER_TIMEOUT },
+            database_wait: DATABASE_WAIT,
+        });
+        runtime.block_on(async {
+            lifecycle.spawn("change feed", ops::change_feed::follow(Arc::clone(&context)));
+            if ground.is_ahead {
+                lifecycle.spawn("refresh ahead", ops::refresh_ahead::run(Arc::clone(&context)));
+            }
+        });
+        Self {
+            runtime,
+            context,
+            pool,
+            database,
+            keys,
+            sender,
+            behind: Duration::ZERO,
+            is_paused: false,
+            is_cut_off: false,
+        }
+    }
+
+    /// Starts a call.
+    pub(super) fn call<F>(&self, work: F) -> Slot
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let slot = Slot::default();
+        let filled = Arc::clone(&slot);
+        self.runtime.spawn(async move {
+            let answer = work.await;
+            *filled.lock().unwrap() = Some(answer);
+        });
+        slot
+    }
+
+    /// Lets everything run that can, until all of it waits for the model.
+    pub(super) fn settle(&self) {
+        if self.is_paused {
+            return;
+        }
+        let mut calm = 0;
+        while calm < CALM {
+            self.runtime.block_on(tokio::task::yield_now());
+            if self.is_in_database() {
+                calm = 0;
+                std::thread::yield_now();
+            } else {
+                calm += 1;
+            }
+        }
+    }
+
+    /// Whether a statement is under way, which the model must see the end of before anything else happens.
+    pub(super) fn is_in_database(&self) -> bool {
+        let in_use = usize::try_from(self.pool.size()).unwrap().saturating_sub(self.pool.num_idle());
+        in_use > self.database.waiting().len()
+    }
+
+    /// Lets time pass. A replica that is paused finds out later.
+    pub(super) fn pass(&mut self, span: Duration) {
+        if self.is_paused {
+            self.behind += span;
+        } else {
+            self.runtime.block_on(tokio::time::advance(span));
+            self.settle();
+        }
+    }
+
+    /// Lets a replica that was paused go on.
+    pub(super) fn resume(&mut self) {
+        self.is_paused = false;
+        let behind = std::mem::take(&mut self.behind);
+        self.pass(behind);
+    }
+}
+
+async fn hide_tables(connection: &mut SqliteConnection, are_hidden: bool) {
+    for table in TABLES {
+        let statement = if are_hidden {
+            format!("CREATE TEMP TABLE {table} (hidden)")
+        } else {
+            format!("DROP TABLE temp.{table}")
+        };
+        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+}
+
+fn open_pool(runtime: &Runtime, path: &Path, turnstile: &Turnstile) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(SqliteSynchronous::Off)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let (turnstile, before) = (turnstile.clone(), Arc::clone(&is_failing));
+    let pool_options = SqlitePoolOptions::new()
+        .max_connections(POOL)
+        .acquire_timeout(NEVER)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| {
+            let (turnstile, is_failing) = (turnstile.clone(), Arc::clone(&before));
+            Box::pin(async move {
+                if turnstile.pass().await == Pass::Failing {
+                    is_failing.store(true, Ordering::SeqCst);
+                    hide_tables(connection, true).await;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(move |connection, _| {
+            let is_failing = Arc::clone(&is_failing);
+            Box::pin(async move {
+                // One statement runs at a time, in all the world.
+                if is_failing.swap(false, Ordering::SeqCst) {
+                    hide_tables(connection, false).await;
+                }
+                Ok(true)
+            })
+        });
+    // While the clock stands still nothing may park the runtime: it would take that for the end of all waiting.
+    let pool = runtime.block_on(async { pool_options.connect_lazy_with(options) });
+    let opening = pool.clone();
+    let opened = runtime.spawn(async move {
+        let mut open = Vec::new();
+        for _ in 0..POOL {
+            open.push(opening.acquire().await.unwrap());
+        }
+    });
+    while !opened.is_finished() || pool.num_idle() < usize::try_from(POOL).unwrap() {
+        runtime.block_on(tokio::task::yield_now());
+    }
+    pool
+}
