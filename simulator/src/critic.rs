@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lock::lock;
 
-/// Most violations kept; later ones are counted but not described.
+/// Most violations kept; later ones are only logged.
 const MAX_VIOLATIONS: usize = 1_000;
 
 /// What a client did wrong.
@@ -67,8 +67,8 @@ impl Critic {
         lock(&self.violations).clone()
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&self) {
-        lock(&self.violations).clear();
+    /// Everything noted, oldest first, and forgets it.
+    pub(crate) fn take(&self) -> Vec<Violation> {
+        std::mem::take(&mut *lock(&self.violations))
     }
 }

@@ -1,5 +1,6 @@
 //! A drive: a tree in memory, its ids, its feed of changes, and what tests ask it.
 
+mod bin;
 pub(crate) mod change;
 pub(crate) mod feed;
 pub(crate) mod handle;
@@ -13,9 +14,10 @@ pub(crate) mod spec;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+pub(crate) mod versions;
 pub(crate) mod writes;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use change::{Change, ChangeError, Circumstances};
 use ids::Ids;
@@ -26,6 +28,9 @@ use tree::Tree;
 use crate::config::User;
 use crate::content::ContentReader;
 use crate::lock::lock;
+
+/// Items that need more bytes hashed have it done on a thread where that blocks nobody.
+const HASH_INLINE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A drive and who owns it.
 #[derive(Debug)]
@@ -115,6 +120,21 @@ impl Drive {
                 tree.remember_hash(slot, version, hash);
             }
         }
+    }
+
+    /// The same where answers are made: much work is done on a thread where it blocks nobody.
+    pub(crate) async fn hashed(self: &Arc<Self>, mut items: Vec<Snapshot>) -> Vec<Snapshot> {
+        if Self::unhashed_bytes(&items) <= HASH_INLINE_BYTES {
+            self.hash(&mut items);
+            return items;
+        }
+        let drive = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            drive.hash(&mut items);
+            items
+        });
+        // The closure does not panic, so there is always a result.
+        work.await.unwrap_or_default()
     }
 
     /// Bytes that [`Drive::hash`] would have to make for these items.

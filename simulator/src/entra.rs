@@ -208,7 +208,7 @@ fn faulty(world: &World, hits: &Hits) -> Option<Response> {
     if let Some(error) = hits.find(EntraError::of_fault) {
         return Some(error.into_response(world));
     }
-    transport::status_fault(world, hits, |_, _| unavailable(world))
+    transport::status_fault(world, hits, |_, _, _| unavailable(world))
 }
 
 /// The body of an answer that a fault gave its status.

@@ -61,7 +61,7 @@ impl Fault {
     /// An answer with this status and the body that belongs to it.
     #[must_use]
     pub const fn status(status: u16, retry_after: Option<RetryAfter>) -> Self {
-        Self::new(FaultKind::Status { status, code: None, body: BodyForm::Json, retry_after })
+        Self::new(FaultKind::Status { status, code: None, inner: None, body: BodyForm::Json, retry_after })
     }
 
     /// The error of Entra of a name or an AADSTS number; none when no row of [`entra_errors`](crate::entra_errors) has it.

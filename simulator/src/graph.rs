@@ -18,7 +18,10 @@ mod people;
 mod permissions;
 mod put_content;
 mod query;
+mod recycle_bin;
 mod route;
+mod search;
+mod shared_with_me;
 mod sharing;
 mod sites;
 mod special;
@@ -26,6 +29,7 @@ pub(crate) mod subscriptions;
 mod timestamp;
 mod update;
 pub(crate) mod upload;
+mod versions;
 
 use std::sync::Arc;
 
@@ -40,9 +44,10 @@ use futures_util::future::BoxFuture;
 use self::access::Caller;
 use self::error::GraphError;
 use self::query::Query;
-use self::route::{Action, Route, Target};
+use self::route::{Action, ItemRef, Route, Target, VersionRef};
 use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
+use crate::drive::Drive;
 use crate::drive::item::Slot;
 use crate::drive::tree::Tree;
 use crate::faults::{FaultKind, Hits};
@@ -211,7 +216,10 @@ async fn dispatch(call: &Call<'_>, peer: &Peer, found: &sites::Found) -> Result<
             Route::Drives(owner) if call.method == Method::GET => sites::list_drives(call, owner),
             Route::Site(site) if call.method == Method::GET => sites::answer(call, site),
             Route::Sites if call.method == Method::GET => Ok(sites::search(call)),
-            Route::Drives(_) | Route::Site(_) | Route::Sites => Err(GraphError::not_supported()),
+            Route::Groups(id) if call.method == Method::GET => sites::groups(call, id.as_deref()),
+            Route::Drives(_) | Route::Site(_) | Route::Sites | Route::Groups(_) => {
+                Err(GraphError::not_supported())
+            }
             Route::InDrive { .. } | Route::Shared { .. } => Err(GraphError::item_not_found()),
         };
     };
@@ -223,23 +231,44 @@ async fn dispatch(call: &Call<'_>, peer: &Peer, found: &sites::Found) -> Result<
     };
     match (method, target) {
         ("GET", Target::Drive) => Ok(drives::answer(call, drive)),
-        ("GET", Target::Item(item)) => items::answer(call, drive, item),
-        ("PATCH", Target::Item(item)) => update::answer(call, drive, item),
+        ("GET", Target::Item(item)) => items::answer(call, drive, item).await,
+        ("PATCH", Target::Item(item)) => update::answer(call, drive, item).await,
         ("DELETE", Target::Item(item)) => delete::answer(call, drive, item),
-        ("PUT", Target::Item(item)) => upload::commit::by_source(call, drive, item),
-        ("GET", Target::Children(item)) => children::answer(call, drive, item),
-        ("POST", Target::Children(item)) => create_folder::answer(call, drive, item),
+        ("PUT", Target::Item(item)) => upload::commit::by_source(call, drive, item).await,
+        ("GET", Target::Children(item)) if recycle_bin::is_meant(item) => {
+            recycle_bin::list(call, drive).await
+        }
+        ("GET", Target::Children(item)) => children::answer(call, drive, item).await,
+        ("POST", Target::Children(item)) => create_folder::answer(call, drive, item).await,
         ("GET", Target::Content(item)) => content::answer(call, drive, item),
-        ("PUT", Target::Content(item)) => put_content::answer(call, drive, item),
+        ("PUT", Target::Content(item)) => put_content::answer(call, drive, item).await,
         ("GET", Target::Delta { item, token }) => delta::answer(call, drive, item, token.as_deref()).await,
         ("GET", Target::Action(item, Action::Permissions)) => permissions::answer(call, drive, item),
+        ("GET", Target::Search(item, text)) => search::answer(call, drive, item, text).await,
+        ("GET", Target::SharedWithMe) => Ok(shared_with_me::answer(call).await),
+        (_, Target::Versions(item, version)) => version_answer(call, drive, item, version.as_ref()),
         ("POST", Target::Action(item, action)) => match action {
             Action::CreateUploadSession => upload::create::answer(call, drive, item),
             Action::Copy => copy::answer(call, drive, item),
-            Action::PermanentDelete => delete::permanently(call, drive, item),
+            Action::PermanentDelete => recycle_bin::delete(call, drive, item),
+            Action::Restore => recycle_bin::restore(call, drive, item).await,
             Action::CreateLink => sharing::create_link(call, drive, item),
             Action::Permissions => Err(GraphError::not_supported()),
         },
+        _ => Err(GraphError::not_supported()),
+    }
+}
+
+fn version_answer(
+    call: &Call<'_>,
+    drive: &Drive,
+    item: &ItemRef,
+    version: Option<&VersionRef>,
+) -> Result<Response, GraphError> {
+    match (call.method.as_str(), version) {
+        ("GET" | "HEAD", None) => versions::list(call, drive, item),
+        ("GET" | "HEAD", Some(VersionRef { id, content: true })) => versions::content(call, drive, item, id),
+        ("DELETE", Some(VersionRef { id, content: false })) => versions::delete(call, drive, item, id),
         _ => Err(GraphError::not_supported()),
     }
 }
@@ -256,19 +285,22 @@ fn cost(route: &Route, method: &Method, query: &Query) -> u32 {
             Target::Action(_, Action::Permissions | Action::CreateLink) => 5,
             _ if expands("permissions") => 5,
             _ if !matches!(*method, Method::GET | Method::HEAD) => 2,
-            Target::Children(_) => 2,
+            Target::Children(_) | Target::Search(..) | Target::SharedWithMe => 2,
+            Target::Versions(_, version) if version.is_none() => 2,
             Target::Delta { token, .. } if token.is_none() && query.get("token").is_none() => 2,
             Target::Drive
             | Target::Item(_)
             | Target::Content(_)
             | Target::Delta { .. }
+            | Target::Versions(..)
             | Target::Action(..) => 1,
         },
-        Route::Drives(_) | Route::Sites => 2,
+        Route::Drives(_) | Route::Sites | Route::Groups(None) => 2,
         Route::Subscriptions | Route::Subscription(_) | Route::Reauthorize(_) if *method != Method::GET => 2,
         Route::Shared { .. }
         | Route::Person(_)
         | Route::Site(_)
+        | Route::Groups(_)
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Reauthorize(_)

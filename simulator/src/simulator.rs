@@ -57,10 +57,28 @@ pub struct Simulator {
     world: Arc<World>,
     servers: JoinSet<()>,
     bound: Listen,
+    /// Whether a violation nobody took is a panic at the end.
+    strict: bool,
 }
 
 impl Simulator {
     /// Binds three listeners and serves them until the simulator is stopped or dropped.
+    ///
+    /// ```
+    /// use simulator::{Config, DriveSpec, FIRST_USER, PUBLIC_CLIENT_ID, Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let simulator = Simulator::start(Config::default()).await?;
+    /// let drive = simulator.create_drive(&DriveSpec { files: 3, folders: 1, ..DriveSpec::default() })?;
+    /// assert_eq!(drive.walk().len(), 4);
+    /// // A product is given these, and knows nothing of the simulator.
+    /// let _addresses = (simulator.authority(), simulator.graph());
+    /// let _imported = simulator.issue_refresh_token(PUBLIC_CLIENT_ID, "Files.Read.All offline_access", FIRST_USER)?;
+    /// simulator.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`StartError::Bind`] when an address is in use or not ours, [`StartError::Tls`] when the certificate does not serve; nothing
@@ -80,7 +98,18 @@ impl Simulator {
         serve(&mut servers, Door::plain(control.0), control::router(Arc::clone(&world)), &world);
         servers.spawn(graph::subscriptions::run(Arc::clone(&world)));
         let bound = Listen { authority: authority.1, graph: graph.1, control: control.1 };
-        Ok(Self { world, servers, bound })
+        Ok(Self { world, servers, bound, strict: false })
+    }
+
+    /// The same for tests: when this simulator is dropped or stopped with a violation that was not taken by
+    /// [`Simulator::take_violations`], it panics and names them all. So a test that says nothing about violations fails on any.
+    ///
+    /// # Errors
+    /// Those of [`Simulator::start`].
+    pub async fn start_strict(config: Config) -> Result<Self, StartError> {
+        let mut simulator = Self::start(config).await?;
+        simulator.strict = true;
+        Ok(simulator)
     }
 
     /// Stops listening, ends everything that waits, and waits for answers under way.
@@ -288,15 +317,20 @@ impl Simulator {
         self.world.critic().list()
     }
 
-    /// Forgets what clients did wrong.
-    pub fn clear_violations(&self) {
-        self.world.critic().clear();
+    /// What clients did wrong, oldest first, and forgets it: for a test that provokes it on purpose.
+    #[must_use]
+    pub fn take_violations(&self) -> Vec<Violation> {
+        self.world.critic().take()
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.world.stopped.cancel();
+        if self.strict && !std::thread::panicking() {
+            let violations = self.take_violations();
+            assert!(violations.is_empty(), "a client did what it must never do: {violations:#?}");
+        }
     }
 }
 

@@ -85,14 +85,17 @@ pub(crate) async fn respond(
 pub(crate) fn status_fault(
     world: &World,
     hits: &Hits,
-    json: impl Fn(u16, Option<&str>) -> Response,
+    json: impl Fn(u16, Option<&str>, Option<&str>) -> Response,
 ) -> Option<Response> {
-    let (status, code, body, retry_after) = hits.find(|kind| {
-        let FaultKind::Status { status, code, body, retry_after } = kind else { return None };
-        Some((*status, code, *body, *retry_after))
+    let (status, codes, body, retry_after) = hits.find(|kind| {
+        let FaultKind::Status { status, code, inner, body, retry_after } = kind else { return None };
+        Some((*status, [code, inner], *body, *retry_after))
     })?;
     let mut response = match body {
-        BodyForm::Json => json(status, code.as_deref()),
+        BodyForm::Json => {
+            let [code, inner] = codes.map(Option::as_deref);
+            json(status, code, inner)
+        }
         BodyForm::Html => {
             Html("<html><head><title>Service unavailable</title></head><body>Try later</body></html>")
                 .into_response()

@@ -28,7 +28,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let sim = Simulator::start(Config::default()).await.unwrap();
+        let sim = Simulator::start_strict(Config::default()).await.unwrap();
         let drive = sim
             .create_drive(&DriveSpec {
                 seed: 11,

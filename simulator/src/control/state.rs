@@ -80,7 +80,7 @@ pub(super) async fn violations(State(world): State<Arc<World>>) -> Response {
 
 /// `DELETE /control/violations`
 pub(super) async fn clear_violations(State(world): State<Arc<World>>) -> Response {
-    world.critic().clear();
+    drop(world.critic().take());
     done()
 }
 

@@ -253,8 +253,7 @@ fn special(
             Ok(slot)
         }),
         Change::Share { item } => find(tree, item).inspect(|slot| {
-            tree.extra_mut(*slot).shared = true;
-            tree.touch(*slot);
+            tree.share(*slot);
         }),
         Change::CreateFile { .. }
         | Change::Mkdir { .. }

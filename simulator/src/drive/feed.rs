@@ -30,6 +30,8 @@ pub(crate) struct Ask {
     pub(crate) until: u64,
     /// The folder whose feed it is; none for the root.
     pub(crate) scope: Option<Slot>,
+    /// Leaves out the folders above what changed, as a client may prefer; the root is told all the same (graph-behaviour §2.6).
+    pub(crate) exclude_parents: bool,
 }
 
 /// One page.
@@ -51,7 +53,7 @@ impl Tree {
 
     /// The next page. Folders above a changed item are told with it, and count.
     pub(crate) fn page(&self, ask: Ask, switches: &DeltaSwitches) -> Page {
-        let Ask { from, limit, until, scope } = ask;
+        let Ask { from, limit, until, scope, exclude_parents } = ask;
         let mut items = Vec::new();
         let mut told = HashSet::new();
         let mut tombstones = 0_usize;
@@ -71,7 +73,14 @@ impl Tree {
                 done = false;
                 break;
             }
-            if switches.repeat_ancestors {
+            if switches.repeat_ancestors && exclude_parents {
+                let top = scope.unwrap_or(ROOT);
+                items.extend(self.get(top).filter(|_| told.insert(top)).map(|item| self.told(top, item)));
+                if *slot == top {
+                    read = *sequence;
+                    continue;
+                }
+            } else if switches.repeat_ancestors {
                 self.tell_ancestors(*slot, item, scope, &mut told, &mut items);
             }
             told.insert(*slot);

@@ -55,8 +55,8 @@ pub(crate) struct Extra {
     pub(crate) modified_ms: Option<u64>,
     /// A content that does not follow from the item: uploaded, or copied from another file.
     pub(crate) content: Option<ContentReader>,
-    /// Whether somebody shared the item with others.
-    pub(crate) shared: bool,
+    /// The change by which somebody shared the item with others.
+    pub(crate) shared_at: Option<u64>,
 }
 
 /// What makes an item special (graph-behaviour §1.3).
@@ -111,6 +111,8 @@ pub(crate) struct Snapshot {
     pub(crate) version: u32,
     pub(crate) alive: bool,
     pub(crate) kind: SnapshotKind,
+    /// The place of its latest change.
+    pub(crate) sequence: u64,
     pub(crate) extra: Option<Arc<Extra>>,
 }
 
@@ -154,6 +156,7 @@ impl Snapshot {
             version: item.version,
             alive: item.alive,
             kind,
+            sequence: item.sequence,
             extra: extra.cloned(),
         }
     }

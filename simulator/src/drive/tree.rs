@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::bin::Bin;
 use super::change::ChangeError;
 use super::horizon::Horizon;
 use super::item::{Extra, Item, Node, ROOT, Slot, Snapshot};
 use super::names;
+use super::versions::Histories;
 use crate::quick_xor::HASH_BYTES;
 
 /// Deepest nesting of folders; the service has no such number, but a path of 400 characters has no more segments either.
@@ -30,6 +32,10 @@ pub(crate) struct Tree {
     pub(crate) horizon: Horizon,
     /// Personal Vaults that are locked.
     pub(super) locked: HashSet<Slot>,
+    /// Items that somebody shared with others.
+    pub(super) shared: HashSet<Slot>,
+    pub(super) bin: Bin,
+    pub(super) histories: Histories,
 }
 
 impl Tree {
@@ -45,6 +51,9 @@ impl Tree {
             extras: HashMap::new(),
             horizon: Horizon::default(),
             locked: HashSet::new(),
+            shared: HashSet::new(),
+            bin: Bin::default(),
+            histories: Histories::default(),
         };
         tree.push(ROOT, "root", Node::Folder { children: Vec::new(), content_version: 0 }, created);
         tree
@@ -157,6 +166,7 @@ impl Tree {
 
     /// Gives a file a new content of this size.
     pub(crate) fn edit(&mut self, slot: Slot, size: u64, now: u32) -> Result<(), ChangeError> {
+        self.archive(slot);
         let item = self.get_mut(slot).filter(|item| item.alive).ok_or(ChangeError::NotFound)?;
         let Node::File { content_version, quick_xor } = &mut item.node else {
             return Err(ChangeError::NotAFile);
@@ -258,6 +268,8 @@ impl Tree {
             }
             self.live = self.live.saturating_sub(1);
             self.extras.remove(&below);
+            self.shared.remove(&below);
+            self.histories.forget(below);
             if announce_all || below == slot {
                 self.touch(below);
             } else {
@@ -265,6 +277,18 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Brings a deleted item back to life under a name in its parent.
+    pub(super) fn revive(&mut self, slot: Slot, name: Box<str>) {
+        let Some(item) = self.get_mut(slot) else { return };
+        (item.alive, item.name) = (true, name);
+        self.live += 1;
+        self.link(slot);
+        self.touch(slot);
+        if self.extras.get(&slot).is_some_and(|extra| extra.shared_at.is_some()) {
+            self.shared.insert(slot);
+        }
     }
 
     /// An item and everything below it, parents before children.
@@ -397,7 +421,7 @@ impl Tree {
     }
 
     /// Adds to and takes from the sizes of all folders above an item.
-    fn grow_above(&mut self, slot: Slot, more: u64, less: u64) {
+    pub(super) fn grow_above(&mut self, slot: Slot, more: u64, less: u64) {
         for above in self.ancestors(slot) {
             if let Some(folder) = self.get_mut(above) {
                 folder.size = folder.size.saturating_add(more).saturating_sub(less);

@@ -67,8 +67,22 @@ impl Tree {
 
     /// Whether somebody shared the item, or a folder it is in, with others.
     pub(crate) fn is_shared(&self, slot: Slot) -> bool {
-        let shared = |slot| self.extra(slot).is_some_and(|extra| extra.shared);
-        shared(slot) || self.ancestors(slot).into_iter().any(shared)
+        let shared = |slot| self.shared.contains(&slot);
+        !self.shared.is_empty() && (shared(slot) || self.ancestors(slot).into_iter().any(shared))
+    }
+
+    /// Shares an item with everybody of the tenant.
+    pub(crate) fn share(&mut self, slot: Slot) {
+        self.touch(slot);
+        self.extra_mut(slot).shared_at = Some(self.sequence());
+        self.shared.insert(slot);
+    }
+
+    /// The items that were shared themselves.
+    pub(crate) fn shares(&self) -> Vec<Slot> {
+        let mut shares: Vec<Slot> = self.shared.iter().copied().collect();
+        shares.sort_unstable();
+        shares
     }
 
     /// Locks or opens a vault; what is in it is told again.

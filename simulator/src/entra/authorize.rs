@@ -54,7 +54,7 @@ pub(super) async fn authorize(
     let form = Form::read(request).await;
     transport::respond(&world, &peer, &hits, async {
         let fault = hits.find(EntraError::of_fault);
-        if let Some(response) = transport::status_fault(&world, &hits, |_, _| super::unavailable(&world)) {
+        if let Some(response) = transport::status_fault(&world, &hits, |_, _, _| super::unavailable(&world)) {
             return response;
         }
         let opened = form.and_then(|form| {

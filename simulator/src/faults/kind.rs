@@ -16,6 +16,9 @@ pub enum FaultKind {
         /// The error code in the body; none takes the one that belongs to the status.
         #[serde(default)]
         code: Option<String>,
+        /// The code inside `innerError`; none takes the one that belongs to the status, if any (graph-behaviour §6).
+        #[serde(default)]
+        inner: Option<String>,
         /// What the body looks like.
         #[serde(default)]
         body: BodyForm,

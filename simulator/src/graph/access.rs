@@ -63,6 +63,11 @@ impl Caller {
         library || self.oid.as_ref().is_none_or(|oid| *oid == drive.owner.oid)
     }
 
+    /// Whether a scope was granted.
+    pub(super) fn may(&self, scope: &str) -> bool {
+        self.access.scopes.has(scope)
+    }
+
     /// Who is limited together with this caller.
     pub(crate) fn key(&self) -> CallerKey {
         (self.tid.clone(), self.client_id.clone())
@@ -115,10 +120,13 @@ pub(super) fn check_guest(
         return Ok(());
     }
     let item = match target {
-        Target::Item(item) | Target::Children(item) | Target::Content(item) | Target::Delta { item, .. } => {
-            item
-        }
-        Target::Drive | Target::Action(..) => return Err(GraphError::access_denied()),
+        Target::Item(item)
+        | Target::Children(item)
+        | Target::Content(item)
+        | Target::Delta { item, .. }
+        | Target::Search(item, _)
+        | Target::Versions(item, _) => item,
+        Target::Drive | Target::Action(..) | Target::SharedWithMe => return Err(GraphError::access_denied()),
     };
     let shared = items::locate(drive, item).is_some_and(|slot| drive.tree().is_shared(slot));
     if reads && shared { Ok(()) } else { Err(GraphError::access_denied()) }
@@ -153,8 +161,8 @@ impl Call<'_> {
         } else if self.hits.has(&FaultKind::Transient404) {
             GraphError::item_not_found()
         } else {
-            return transport::status_fault(self.world, &self.hits, |status, code| {
-                GraphError::of_status(status, code).into_response(self.world)
+            return transport::status_fault(self.world, &self.hits, |status, code, inner| {
+                GraphError::of_fault(status, code, inner).into_response(self.world)
             })
             .inspect(|_| self.fence_date());
         };

@@ -1,5 +1,7 @@
 //! `GET …/items/{id}/children` (graph-behaviour §2.4, §3).
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,7 +22,11 @@ const DEFAULT_PAGE: usize = 200;
 const MAX_PAGE: usize = 1_000;
 
 /// Lists a folder, a page at a time. As at the real service, a listing while others write can miss items.
-pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    wanted: &ItemRef,
+) -> Result<Response, GraphError> {
     if call.query.get("skip").is_some() {
         return Err(GraphError::invalid_request(
             "$skip is not supported on this API. Only URLs returned by the API can be used to page.",
@@ -32,8 +38,8 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let (folder, path) = find(call, drive, wanted)?;
     super::items::check_open(&folder)?;
     let hidden = super::items::hides_shortcuts(call);
-    let (mut page, total) = page(drive, folder.slot, call.query.get("orderby"), (from, top, hidden));
-    drive.hash(&mut page);
+    let (page, total) = page(drive, folder.slot, call.query.get("orderby"), (from, top, hidden));
+    let page = drive.hashed(page).await;
     let select = call.query.get("select");
     let writer = Writer::new(call, drive, select);
     let next = from.saturating_add(top);

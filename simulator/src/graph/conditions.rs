@@ -72,9 +72,15 @@ pub(super) fn check_name(drive: &Drive, parent: Slot, name: &str) -> Result<(), 
 
 /// Refuses what does not fit into the quota; `old` bytes become free.
 pub(super) fn check_quota(call: &Call<'_>, drive: &Drive, new: u64, old: u64) -> Result<(), GraphError> {
-    let used = drive.tree().get(ROOT).map_or(0, |root| root.size);
-    let after = used.saturating_sub(old).saturating_add(new);
+    let after = used_bytes(drive).saturating_sub(old).saturating_add(new);
     if after > call.world.switches().graph.quota_bytes { Err(GraphError::quota()) } else { Ok(()) }
+}
+
+/// Bytes that count to the quota: what is in the recycle bin does too (graph-behaviour §1.5); that old versions do not is an
+/// assumption.
+pub(super) fn used_bytes(drive: &Drive) -> u64 {
+    let tree = drive.tree();
+    tree.get(ROOT).map_or(0, |root| root.size).saturating_add(tree.binned_bytes())
 }
 
 /// What the client wants when a name is taken: from the address, else from the body.

@@ -124,8 +124,8 @@ pub(super) async fn serve(world: &World, peer: &Peer, token: &str, headers: &Hea
         if let Some(refusal) = upload::refuse_bearer(world, headers) {
             return refusal;
         }
-        let fault = transport::status_fault(world, &hits, |status, code| {
-            GraphError::of_status(status, code).into_response(world)
+        let fault = transport::status_fault(world, &hits, |status, code, inner| {
+            GraphError::of_fault(status, code, inner).into_response(world)
         });
         match fault {
             Some(response) => response,

@@ -1,5 +1,7 @@
 //! `POST …/items/{id}/children` (graph-behaviour §3).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -28,7 +30,11 @@ struct NewFolder {
 }
 
 /// Makes a folder.
-pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    wanted: &ItemRef,
+) -> Result<Response, GraphError> {
     call.check_lock()?;
     let asked: NewFolder = call.json()?;
     if asked.folder.is_none() {
@@ -68,5 +74,5 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
         *response.status_mut() = status;
         return Ok(response);
     }
-    written(call, drive, slot, status)
+    written(call, drive, slot, status).await
 }

@@ -1,4 +1,4 @@
-//! `DELETE …/items/{id}` and `POST …/items/{id}/permanentDelete` (graph-behaviour §3).
+//! `DELETE …/items/{id}` (graph-behaviour §3): into the recycle bin.
 
 use axum::response::Response;
 
@@ -8,7 +8,6 @@ use super::items::find;
 use super::route::ItemRef;
 use super::{Call, no_content};
 use crate::drive::Drive;
-use crate::drive::spec::DriveKind;
 
 /// Deletes an item and everything below it.
 pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
@@ -16,15 +15,7 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let (item, _) = find(call, drive, wanted)?;
     check_version(call, drive, &item)?;
     let how = call.world.circumstances();
-    drive.change(how, |tree| tree.delete(item.slot, how.announce_all)).map_err(|error| refused(&error))?;
+    drive.change(how, |tree| tree.recycle(item.slot, how.announce_all)).map_err(|error| refused(&error))?;
     call.world.changed();
     Ok(no_content())
-}
-
-/// Deletes an item for good. There is no recycle bin here, so that nothing else differs.
-pub(super) fn permanently(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
-    if drive.ids.kind() == DriveKind::Personal {
-        return Err(GraphError::unsupported("Permanent deletion is not supported for personal drives."));
-    }
-    answer(call, drive, wanted)
 }

@@ -27,8 +27,6 @@ use crate::seal::{Purpose, Unsealed};
 const DEFAULT_PAGE: usize = 200;
 /// Most items of a page.
 const MAX_PAGE: usize = 1_000;
-/// Pages that need more bytes hashed are prepared on a thread where that blocks nobody.
-const HASH_INLINE_BYTES: u64 = 8 * 1024 * 1024;
 /// A link that is answered with 500, for the fault in which `Location` does not work.
 const BROKEN: &str = "broken";
 
@@ -78,14 +76,20 @@ pub(super) async fn answer(
     let mut page = if token == Some("latest") {
         Page { items: Vec::new(), next: link.position, done: true }
     } else {
-        let ask = Ask { from: link.position, limit: link.top, until: scope.until, scope: scope.folder };
+        let ask = Ask {
+            from: link.position,
+            limit: link.top,
+            until: scope.until,
+            scope: scope.folder,
+            exclude_parents: call.prefers("deltaExcludeParent"),
+        };
         drive.tree().page(ask, &switches)
     };
     lose_tombstones(call, drive, &mut page.items);
     if hides_shortcuts(call) {
         page.items.retain(|item| !item.alive || !is_shortcut(item));
     }
-    page.items = hashed(drive, page.items).await;
+    page.items = drive.hashed(page.items).await;
     Ok(write(call, drive, scope, &link, &page))
 }
 
@@ -191,21 +195,6 @@ fn address(call: &Call<'_>, drive: &Drive, scope: Scope, token: &str) -> String 
     format!("{base}/v1.0/drives/{id}/{place}/delta?token={token}")
 }
 
-/// Computes the hashes a page lacks.
-async fn hashed(drive: &Arc<Drive>, mut items: Vec<Snapshot>) -> Vec<Snapshot> {
-    if Drive::unhashed_bytes(&items) <= HASH_INLINE_BYTES {
-        drive.hash(&mut items);
-        return items;
-    }
-    let owner = Arc::clone(drive);
-    let work = tokio::task::spawn_blocking(move || {
-        owner.hash(&mut items);
-        items
-    });
-    // The closure does not panic, so there is always a result.
-    work.await.unwrap_or_default()
-}
-
 fn lose_tombstones(call: &Call<'_>, drive: &Drive, items: &mut Vec<Snapshot>) {
     items.retain(|item| {
         let key = join(drive.ids.key(), u64::from(item.slot));
@@ -215,6 +204,7 @@ fn lose_tombstones(call: &Call<'_>, drive: &Drive, items: &mut Vec<Snapshot>) {
 
 fn write(call: &Call<'_>, drive: &Drive, scope: Scope, link: &Link, page: &Page) -> Response {
     let writer = Writer::new(call, drive, link.select.as_deref());
+    let writer = if link.position.fresh_since.is_none() { writer.with_shared_changes() } else { writer };
     let value: Vec<Written<'_>> = page.items.iter().map(|item| writer.feed_item(item)).collect();
     call.world.counters.add(|counts| counts.delta_items += u64::try_from(value.len()).unwrap_or_default());
     let looping = call.hits.has(&FaultKind::NextlinkLoop);

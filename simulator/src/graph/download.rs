@@ -32,6 +32,9 @@ const TOKEN_PREFIX: &str = "sim-dl-";
 /// Bytes of a content made at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Stands for whatever version a file has when the link is used.
+const PRESENT: u32 = 0;
+
 /// Makes the links of one answer.
 pub(super) struct Links<'a> {
     world: &'a World,
@@ -50,8 +53,13 @@ impl<'a> Links<'a> {
 
     /// A link to a file.
     pub(super) fn to(&self, slot: Slot) -> String {
+        self.to_version(slot, PRESENT)
+    }
+
+    /// A link to a version of a file.
+    pub(super) fn to_version(&self, slot: Slot, version: u32) -> String {
         let state = format!(
-            "{} {slot} {} {} {}",
+            "{} {slot} {} {} {} {version}",
             self.drive.index,
             self.expires_ms,
             self.caller,
@@ -72,6 +80,7 @@ struct Opened {
     slot: Slot,
     expires_ms: u64,
     caller: CallerKey,
+    version: u32,
 }
 
 /// Serves a link.
@@ -122,8 +131,8 @@ fn answer(
         }
     }
     let opened = opened.ok_or_else(GraphError::bad_link)?;
-    if let Some(error) = transport::status_fault(world, hits, |status, code| {
-        GraphError::of_status(status, code).into_response(world)
+    if let Some(error) = transport::status_fault(world, hits, |status, code, inner| {
+        GraphError::of_fault(status, code, inner).into_response(world)
     }) {
         return Ok(error);
     }
@@ -136,7 +145,11 @@ fn answer(
     if matches!(item.facet(), Some(Facet::Malware)) {
         return Ok(infected(world));
     }
-    let content = opened.drive.content(&item).ok_or_else(GraphError::item_not_found)?;
+    let content = match opened.version {
+        PRESENT => opened.drive.content(&item),
+        version => opened.drive.version_content(opened.slot, version),
+    };
+    let content = content.ok_or_else(GraphError::item_not_found)?;
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.filter(|_| !hits.has(&FaultKind::RangeIgnored));
     let span = Span::of(range, content.size());
@@ -185,11 +198,13 @@ fn read(world: &World, state: &str) -> Option<Opened> {
     let mut fields = state.split(' ').map(str::parse::<u64>);
     let mut number = || fields.next()?.ok();
     let (index, slot, expires_ms, caller) = (number()?, number()?, number()?, number()?);
+    let (_, version) = (number()?, number()?);
     Some(Opened {
         drive: world.drive_at(u32::try_from(index).ok()?)?,
         slot: Slot::try_from(slot).ok()?,
         expires_ms,
         caller: world.caller(usize::try_from(caller).ok()?)?,
+        version: u32::try_from(version).ok()?,
     })
 }
 

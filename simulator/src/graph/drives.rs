@@ -24,7 +24,10 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive) -> Response {
 
 /// The members of a drive.
 pub(super) fn describe(world: &World, drive: &Drive) -> Value {
-    let used = drive.tree().get(ROOT).map_or(0, |root| root.size);
+    let (used, deleted) = {
+        let tree = drive.tree();
+        (tree.get(ROOT).map_or(0, |root| root.size), tree.binned_bytes())
+    };
     let total = world.switches().graph.quota_bytes;
     let name = match drive.ids.kind() {
         DriveKind::Business | DriveKind::Personal => "OneDrive",
@@ -39,9 +42,9 @@ pub(super) fn describe(world: &World, drive: &Drive) -> Value {
             "id": drive.owner.oid, "displayName": drive.owner.name, "email": drive.owner.upn,
         }},
         "quota": {
-            "deleted": 0,
-            "remaining": total.saturating_sub(used),
-            "state": if used >= total { "exceeded" } else { "normal" },
+            "deleted": deleted,
+            "remaining": total.saturating_sub(used).saturating_sub(deleted),
+            "state": if used.saturating_add(deleted) >= total { "exceeded" } else { "normal" },
             "total": total,
             "used": used,
         },

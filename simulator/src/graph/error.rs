@@ -189,21 +189,38 @@ impl GraphError {
         Self { inner: inner.map_or(Inner::Nothing, |code| Inner::Code(code.to_owned())), location, ..error }
     }
 
-    /// The usual error of a status.
+    /// The error of a status, as a fault asks for it.
+    pub(super) fn of_fault(status: u16, code: Option<&str>, inner: Option<&str>) -> Self {
+        let error = Self::of_status(status, code);
+        match inner {
+            Some(inner) => Self { inner: Inner::Code(inner.to_owned()), ..error },
+            None => error,
+        }
+    }
+
+    /// The usual error of a status: a row of graph-behaviour §6.
     pub(super) fn of_status(status: u16, code: Option<&str>) -> Self {
         let (usual, message) = match status {
             400 => ("invalidRequest", "The request is invalid."),
             401 => ("InvalidAuthenticationToken", "Access token has expired or is not yet valid."),
             403 => ("accessDenied", "Access denied."),
             404 => ("itemNotFound", "The resource could not be found."),
+            405 => ("notSupported", "The method is not supported."),
+            406 | 415 => ("invalidRequest", "The media type is not supported."),
             409 => ("conflict", "The request conflicts with the state of the resource."),
             410 => ("resyncRequired", "Resync required."),
-            423 => ("resourceLocked", "The resource is locked."),
-            429 => ("activityLimitReached", "The request has been throttled"),
-            503 => ("serviceNotAvailable", "The service is unavailable."),
-            507 => ("quotaLimitReached", "The quota is used up."),
+            411 => ("invalidRequest", "A Content-Length header is required."),
+            412 => ("resourceModified", "ETag does not match current item's value."),
             413 => ("invalidRequest", "The request body is too large."),
             416 => ("invalidRange", "The requested range is not satisfiable."),
+            422 => ("invalidRequest", "The request cannot be processed."),
+            423 => ("resourceLocked", "The resource is locked."),
+            429 => ("activityLimitReached", "The request has been throttled"),
+            501 => ("notSupported", "The requested feature is not implemented."),
+            502 | 504 => ("UnknownError", "The service did not answer in time."),
+            503 => ("serviceNotAvailable", "The service is unavailable."),
+            507 => ("quotaLimitReached", "The quota is used up."),
+            509 => ("bandwidthLimitExceeded", "Bandwidth Limit Exceeded"),
             _ => ("generalException", "General exception while processing."),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -28,6 +28,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 const SIZE_ERROR: u64 = 2_207;
 /// Times that mean nothing, as the service has told them.
 const INVALID_TIMES: [&str; 2] = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"];
+/// What a client that looks after permissions prefers, all together (graph-behaviour §2.6).
+const SHARING_PREFERENCES: [&str; 3] =
+    ["deltashowremovedasdeleted", "deltatraversepermissiongaps", "deltashowsharingchanges"];
+/// The scope these need.
+const SHARING_SCOPE: &str = "Sites.FullControl.All";
 /// A hash that belongs to no content.
 const BOGUS_HASH: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -38,6 +43,10 @@ pub(super) struct Writer<'a> {
     links: download::Links<'a>,
     select: Option<Vec<String>>,
     switches: Switches,
+    /// Tells `shared` only where sharing begins, not of everything below.
+    hierarchical: bool,
+    /// Tells which items changed in nothing but who may see them.
+    shared_changes: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -45,7 +54,23 @@ impl<'a> Writer<'a> {
     pub(super) fn new(call: &'a Call<'a>, drive: &'a Drive, select: Option<&str>) -> Self {
         let names = select.map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
         let links = download::Links::new(call.world, &call.caller, drive);
-        Self { call, drive, links, select: names, switches: call.world.switches() }
+        let switches = call.world.switches();
+        let hierarchical = call.prefers("hierarchicalsharing");
+        Self { call, drive, links, select: names, switches, hierarchical, shared_changes: false }
+    }
+
+    /// The same for changes since a delta link: clients that prefer it are told of changed permissions. Without the scope for it the
+    /// preference is left aside, which is an assumption.
+    pub(super) fn with_shared_changes(self) -> Self {
+        let preferred = SHARING_PREFERENCES.iter().all(|name| self.call.prefers(name));
+        let allowed = self.call.caller.may(SHARING_SCOPE) && self.drive.ids.kind() != DriveKind::Personal;
+        Self { shared_changes: preferred && allowed, ..self }
+    }
+
+    /// Whether the item is told to be shared.
+    fn is_shared(&self, item: &Snapshot) -> bool {
+        let itself = item.extra.as_ref().is_some_and(|extra| extra.shared_at.is_some());
+        itself || (!self.hierarchical && self.drive.tree().is_shared(item.slot))
     }
 
     /// An item of the feed: without a path, and without what each kind of drive leaves out there.
@@ -101,12 +126,9 @@ impl<'a> Writer<'a> {
             remote_item: self.remote(item),
             special_folder: special(item),
             malware: matches!(item.facet(), Some(Facet::Malware)).then_some(Empty {}),
-            shared: item
-                .extra
-                .as_ref()
-                .is_some_and(|extra| extra.shared)
-                .then_some(SharedFacet { scope: "users" }),
+            shared: self.is_shared(item).then_some(SharedFacet { scope: "users" }),
             deleted: None,
+            shared_changed: self.only_shared(item).then_some("True"),
             file_system_info: Some(self.claimed(item)),
             download_url: file.is_some().then(|| self.links.to(item.slot)),
             file,
@@ -143,9 +165,15 @@ impl<'a> Writer<'a> {
             malware: None,
             shared: None,
             deleted: (!delta.delete_without_facet).then_some(DeletedFacet { state: "deleted" }),
+            shared_changed: None,
             file_system_info: None,
             download_url: None,
         }
+    }
+
+    fn only_shared(&self, item: &Snapshot) -> bool {
+        let shared_at = item.extra.as_ref().and_then(|extra| extra.shared_at);
+        self.shared_changes && shared_at == Some(item.sequence)
     }
 
     fn name<'s>(&self, item: &'s Snapshot) -> Cow<'s, str> {

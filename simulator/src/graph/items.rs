@@ -1,5 +1,7 @@
 //! `GET …/items/{id}` and `GET …/root:/{path}` (graph-behaviour §1.1, §3).
 
+use std::sync::Arc;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
@@ -16,49 +18,56 @@ use crate::json;
 const MAX_EXPANDED: usize = 200;
 
 /// Describes an item; 304 when the client has this version already.
-pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    wanted: &ItemRef,
+) -> Result<Response, GraphError> {
     let (item, path) = find(call, drive, wanted)?;
     let known = call.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known == Some(drive.ids.e_tag(item.slot, item.version).as_str()) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let slot = item.slot;
-    let mut members = describe(call, drive, item, &path);
+    let mut members = describe(call, drive, item, &path).await?;
     if call.query.get("expand").is_some_and(|expand| expand.contains("children")) {
-        let children = expanded(call, drive, slot, &path);
+        let children = expanded(call, drive, slot, &path).await;
         members.insert("children".to_owned(), Value::from(children));
     }
     Ok(json::response(StatusCode::OK, &members))
 }
 
-fn expanded(call: &Call<'_>, drive: &Drive, folder: Slot, path: &[String]) -> Vec<Value> {
-    let mut children: Vec<Snapshot> = {
+async fn expanded(call: &Call<'_>, drive: &Arc<Drive>, folder: Slot, path: &[String]) -> Vec<Value> {
+    let children: Vec<Snapshot> = {
         let tree = drive.tree();
         let slots = tree.children(folder).iter().take(MAX_EXPANDED);
         slots.filter_map(|slot| tree.snapshot(*slot)).collect()
     };
-    drive.hash(&mut children);
+    let children = drive.hashed(children).await;
     let writer = Writer::new(call, drive, None);
     children.iter().map(|child| Value::from(writer.item(child, path).into_members())).collect()
 }
 
 /// The members of an item; `path` are the names from below the root down to it.
-fn describe(call: &Call<'_>, drive: &Drive, item: Snapshot, path: &[String]) -> Map<String, Value> {
-    let mut items = [item];
-    drive.hash(&mut items);
-    let [item] = items;
+async fn describe(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    item: Snapshot,
+    path: &[String],
+) -> Result<Map<String, Value>, GraphError> {
+    let item = drive.hashed(vec![item]).await.pop().ok_or_else(GraphError::item_not_found)?;
     let above = path.split_last().map_or(&[][..], |(_, above)| above);
     let mut members = Writer::new(call, drive, call.query.get("select")).item(&item, above).into_members();
     let context =
         format!("{}/v1.0/$metadata#drives('{}')/items/$entity", call.world.bases.graph, drive.ids.drive());
     members.insert("@odata.context".to_owned(), Value::from(context));
-    members
+    Ok(members)
 }
 
 /// An item as the answer to a write.
-pub(super) fn written(
+pub(super) async fn written(
     call: &Call<'_>,
-    drive: &Drive,
+    drive: &Arc<Drive>,
     slot: Slot,
     status: StatusCode,
 ) -> Result<Response, GraphError> {
@@ -66,7 +75,7 @@ pub(super) fn written(
         let tree = drive.tree();
         (tree.snapshot(slot).ok_or_else(GraphError::item_not_found)?, tree.path(slot))
     };
-    Ok(json::response(status, &describe(call, drive, item, &path)))
+    Ok(json::response(status, &describe(call, drive, item, &path).await?))
 }
 
 /// The item an address names, whoever asks.

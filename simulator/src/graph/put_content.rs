@@ -1,5 +1,7 @@
 //! `PUT …/content`: a simple upload (graph-behaviour §5.1).
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,7 +26,11 @@ use crate::world::World;
 const ENRICHMENT: [&str; 3] = ["<!--sp:1-->", "<!--sp:22-->", "<!--sp:333-->"];
 
 /// Stores a content: that of an item, or of a name in a folder.
-pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    wanted: &ItemRef,
+) -> Result<Response, GraphError> {
     call.check_lock()?;
     let conflict = conflict(call, None, Conflict::Replace)?;
     let length = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
@@ -33,7 +39,7 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let target = Destination::of(call, drive, wanted, None)?;
     check_quota(call, drive, length, target.replaced_bytes(drive, conflict))?;
     let (slot, created) = target.store(call, drive, kept, conflict)?;
-    written(call, drive, slot, if created { StatusCode::CREATED } else { StatusCode::OK })
+    written(call, drive, slot, if created { StatusCode::CREATED } else { StatusCode::OK }).await
 }
 
 /// Where a content goes.
@@ -61,6 +67,7 @@ impl Destination {
             check_version(call, drive, &item)?;
             return Ok(Self::File(item.slot));
         };
+        // That a missing parent is 404 and is not made is an assumption: no page of the specification says either.
         let folder = ItemRef { base: wanted.base.clone(), path: above.to_vec() };
         let (parent, _) = find(call, drive, &folder)?;
         let name = name.unwrap_or(last).to_owned();

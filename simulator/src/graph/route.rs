@@ -16,6 +16,8 @@ pub(crate) enum DriveRef {
     User(String),
     /// `/sites/{id}/drive`
     Site(SiteRef),
+    /// `/groups/{id}/drive`
+    Group(String),
 }
 
 /// Which site.
@@ -61,6 +63,20 @@ pub(crate) enum Target {
     Delta { item: ItemRef, token: Option<String> },
     /// Something is to be done with an item.
     Action(ItemRef, Action),
+    /// What is below a folder and has this text in its name.
+    Search(ItemRef, String),
+    /// The versions of a file, or one of them.
+    Versions(ItemRef, Option<VersionRef>),
+    /// What others shared with the caller.
+    SharedWithMe,
+}
+
+/// Which version of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VersionRef {
+    pub(crate) id: String,
+    /// Its content, rather than itself.
+    pub(crate) content: bool,
 }
 
 /// What is done with an item.
@@ -71,6 +87,7 @@ pub(crate) enum Action {
     PermanentDelete,
     CreateLink,
     Permissions,
+    Restore,
 }
 
 /// What an address means.
@@ -88,6 +105,8 @@ pub(crate) enum Route {
     Site(SiteRef),
     /// `/sites?search=`
     Sites,
+    /// `/groups`, or one by id.
+    Groups(Option<String>),
     /// `/subscriptions`
     Subscriptions,
     /// `/subscriptions/{id}`
@@ -116,6 +135,12 @@ impl Route {
                 let drive = DriveRef::Id(decoded(id).filter(|id| !id.is_empty())?);
                 Some(Self::InDrive { drive, target: drive_target(rest)? })
             }
+            "groups" if rest.is_empty() => Some(Self::Groups(None)),
+            "groups" => {
+                let (id, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                let id = decoded(id)?;
+                owned(rest, DriveRef::Group(id.clone()), Self::Groups(Some(id)))
+            }
             "sites" if rest.is_empty() => Some(Self::Sites),
             "sites" => site(rest),
             "shares" => shared(rest),
@@ -138,15 +163,20 @@ impl Route {
                 Target::Drive => Endpoint::Drive,
                 Target::Content(_) if !reading => Endpoint::Upload,
                 Target::Action(_, Action::CreateUploadSession) => Endpoint::Upload,
+                Target::Content(_) | Target::Versions(_, Some(VersionRef { content: true, .. })) => {
+                    Endpoint::Content
+                }
                 Target::Action(_, Action::Permissions) => Endpoint::Item,
                 Target::Action(..) => Endpoint::Write,
-                Target::Item(_) | Target::Children(_) if !reading => Endpoint::Write,
-                Target::Item(_) => Endpoint::Item,
-                Target::Children(_) => Endpoint::Children,
-                Target::Content(_) => Endpoint::Content,
+                Target::Item(_) | Target::Children(_) | Target::Versions(..) if !reading => Endpoint::Write,
+                Target::Item(_) | Target::Versions(..) => Endpoint::Item,
+                Target::Children(_) | Target::Search(..) => Endpoint::Children,
                 Target::Delta { .. } => Endpoint::Delta,
+                Target::SharedWithMe => Endpoint::Site,
             },
-            Self::Person(_) | Self::Drives(_) | Self::Site(_) | Self::Sites => Endpoint::Site,
+            Self::Person(_) | Self::Drives(_) | Self::Site(_) | Self::Sites | Self::Groups(_) => {
+                Endpoint::Site
+            }
             Self::Subscriptions | Self::Subscription(_) | Self::Reauthorize(_) => Endpoint::Subscription,
             Self::Batch => Endpoint::Batch,
         }
@@ -200,6 +230,12 @@ fn drive_target(text: &str) -> Option<Target> {
     if let Some(rest) = text.strip_prefix("root") {
         return item_target(Base::Root, rest);
     }
+    if matches!(text, "sharedWithMe" | "sharedWithMe()" | "microsoft.graph.sharedWithMe()") {
+        return Some(Target::SharedWithMe);
+    }
+    if text.starts_with("search(") {
+        return action_of(ItemRef { base: Base::Root, path: Vec::new() }, &format!("/{text}"));
+    }
     let (special, after) = match (text.strip_prefix("items/"), text.strip_prefix("special/")) {
         (Some(after), _) => (false, after),
         (None, after) => (true, after?),
@@ -241,13 +277,28 @@ fn action_of(item: ItemRef, action: &str) -> Option<Target> {
         "permanentDelete" => Target::Action(item, Action::PermanentDelete),
         "createLink" => Target::Action(item, Action::CreateLink),
         "permissions" => Target::Action(item, Action::Permissions),
+        "restore" => Target::Action(item, Action::Restore),
+        "versions" => Target::Versions(item, None),
         "delta" => Target::Delta { item, token: None },
-        call => {
-            let quoted = decoded(call.strip_prefix("delta(token=")?.strip_suffix(')')?)?;
-            let token = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
-            Target::Delta { item, token: Some(token.to_owned()) }
-        }
+        call if call.starts_with("versions/") => version_of(item, call)?,
+        call if call.starts_with("search(") => Target::Search(item, argument(call, "search(q=")?),
+        call => Target::Delta { item, token: Some(argument(call, "delta(token=")?) },
     })
+}
+
+/// `versions/{id}`, then perhaps `content`.
+fn version_of(item: ItemRef, call: &str) -> Option<Target> {
+    let id = call.strip_prefix("versions/")?;
+    let (id, content) = id.strip_suffix("/content").map_or((id, false), |id| (id, true));
+    let id = decoded(id).filter(|id| !id.is_empty() && !id.contains('/'))?;
+    Some(Target::Versions(item, Some(VersionRef { id, content })))
+}
+
+/// The argument of a function: in quotes, which are doubled inside.
+fn argument(call: &str, function: &str) -> Option<String> {
+    let quoted = decoded(call.strip_prefix(function)?.strip_suffix(')')?)?;
+    let text = quoted.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(text.replace("''", "'"))
 }
 
 fn decoded(text: &str) -> Option<String> {

@@ -26,8 +26,7 @@ const ENCODED_URL: &str = "u!";
 pub(super) fn create_link(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
     let (item, _) = find(call, drive, wanted)?;
     let made = drive.change(call.world.circumstances(), |tree| {
-        tree.extra_mut(item.slot).shared = true;
-        tree.touch(item.slot);
+        tree.share(item.slot);
         Ok::<_, ChangeError>(())
     });
     made.map_err(|error| super::conditions::refused(&error))?;
@@ -71,6 +70,9 @@ pub(super) fn open(
         Target::Content(item) => Target::Content(from_there(item)),
         Target::Delta { item, token } => Target::Delta { item: from_there(item), token },
         Target::Action(item, action) => Target::Action(from_there(item), action),
+        Target::Search(item, text) => Target::Search(from_there(item), text),
+        Target::Versions(item, version) => Target::Versions(from_there(item), version),
+        Target::SharedWithMe => return Err(GraphError::not_supported()),
     };
     Ok((drive, target))
 }

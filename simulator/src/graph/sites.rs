@@ -1,6 +1,6 @@
 //! Whose drive it is: `/me`, `/users`, `/sites`, `/drives`, `/shares`; lists of drives and sites (graph-behaviour §1.1, §3).
 //!
-//! Every tenant has a root site without libraries and one team site with all of them.
+//! Every tenant has a root site without libraries and one team site with all of them, which is also the site of its one group.
 
 use std::sync::Arc;
 
@@ -55,6 +55,7 @@ pub(super) fn locate(world: &World, caller: &Caller, route: Route) -> Result<Fou
         | Route::Drives(_)
         | Route::Site(_)
         | Route::Sites
+        | Route::Groups(_)
         | Route::Subscriptions
         | Route::Subscription(_)
         | Route::Reauthorize(_)
@@ -76,6 +77,10 @@ fn find_drive(world: &World, caller: &Caller, wanted: &DriveRef) -> Result<Arc<D
         }
         DriveRef::Site(site) => {
             let drives = libraries(world, caller, site)?;
+            drives.into_iter().next().ok_or_else(GraphError::item_not_found)
+        }
+        DriveRef::Group(id) => {
+            let drives = group_libraries(world, caller, id)?;
             drives.into_iter().next().ok_or_else(GraphError::item_not_found)
         }
         DriveRef::Id(id) if id.starts_with(PHANTOM) => {
@@ -109,6 +114,29 @@ fn libraries(world: &World, caller: &Caller, site: &SiteRef) -> Result<Vec<Arc<D
     Ok(drives)
 }
 
+/// The libraries of the group: those of its site.
+fn group_libraries(world: &World, caller: &Caller, id: &str) -> Result<Vec<Arc<Drive>>, GraphError> {
+    if !id.eq_ignore_ascii_case(&group_id(&caller.tid)) {
+        return Err(GraphError::not_found("The group does not exist."));
+    }
+    libraries(world, caller, &SiteRef::Path(TEAM.to_owned()))
+}
+
+/// `GET /groups` and `GET /groups/{id}`: the one group of a tenant.
+pub(super) fn groups(call: &Call<'_>, wanted: Option<&str>) -> Result<Response, GraphError> {
+    let id = group_id(&call.caller.tid);
+    let group = json!({"id": id, "displayName": "Team", "mailNickname": "team", "groupTypes": ["Unified"]});
+    match wanted {
+        None => Ok(json::response(StatusCode::OK, &json!({"value": [group]}))),
+        Some(wanted) if wanted.eq_ignore_ascii_case(&id) => Ok(json::response(StatusCode::OK, &group)),
+        Some(_) => Err(GraphError::not_found("The group does not exist.")),
+    }
+}
+
+fn group_id(tid: &str) -> String {
+    guid(Sequence::new(text(&format!("{tid}group"))).bytes())
+}
+
 /// Whether the team site is meant; false for the root site.
 fn is_team(world: &World, tid: &str, site: &SiteRef) -> Result<bool, GraphError> {
     match site {
@@ -127,6 +155,7 @@ pub(super) fn list_drives(call: &Call<'_>, owner: &DriveRef) -> Result<Response,
     let (world, caller) = (call.world, &call.caller);
     let drives = match owner {
         DriveRef::Site(site) => libraries(world, caller, site)?,
+        DriveRef::Group(id) => group_libraries(world, caller, id)?,
         DriveRef::Mine => own(world, caller.oid.as_deref().ok_or_else(GraphError::no_user)?),
         DriveRef::User(name) => {
             let drives = world.user(name).map(|user| own(world, &user.oid)).unwrap_or_default();

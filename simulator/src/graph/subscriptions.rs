@@ -114,6 +114,7 @@ pub(super) async fn answer(call: &Call<'_>, route: &Route) -> Result<Response, G
         | Route::Drives(_)
         | Route::Site(_)
         | Route::Sites
+        | Route::Groups(_)
         | Route::Batch => Err(GraphError::not_supported()),
     }
 }

@@ -1,5 +1,7 @@
 //! `PATCH …/items/{id}`: names, places, times (graph-behaviour §3).
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -75,7 +77,11 @@ impl Parent {
 }
 
 /// Changes an item.
-pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result<Response, GraphError> {
+pub(super) async fn answer(
+    call: &Call<'_>,
+    drive: &Arc<Drive>,
+    wanted: &ItemRef,
+) -> Result<Response, GraphError> {
     call.check_lock()?;
     let asked: Update = call.json()?;
     let conflict = conflict(call, asked.conflict.as_deref(), Conflict::Fail)?;
@@ -122,5 +128,5 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     });
     made.map_err(|error| refused(&error))?;
     call.world.changed();
-    written(call, drive, item.slot, StatusCode::OK)
+    written(call, drive, item.slot, StatusCode::OK).await
 }

@@ -43,7 +43,7 @@ pub(super) async fn serve(
     transport::respond(world, peer, &hits, async {
         let answer = match refuse_bearer(world, &headers) {
             Some(refusal) => Ok(refusal),
-            None => act(world, token, (&method, &headers, body), &hits),
+            None => act(world, token, (&method, &headers, body), &hits).await,
         };
         answer.unwrap_or_else(|error| error.into_response(world))
     })
@@ -63,15 +63,15 @@ pub(super) fn refuse_bearer(world: &World, headers: &HeaderMap) -> Option<Respon
     refused.then(|| GraphError::bad_link().into_response(world))
 }
 
-fn act(
+async fn act(
     world: &World,
     token: &str,
     request: (&Method, &HeaderMap, Result<bytes::Bytes, GraphError>),
     hits: &Hits,
 ) -> Result<Response, GraphError> {
     let (method, headers, body) = request;
-    if let Some(response) = transport::status_fault(world, hits, |status, code| {
-        GraphError::of_status(status, code).into_response(world)
+    if let Some(response) = transport::status_fault(world, hits, |status, code, inner| {
+        GraphError::of_fault(status, code, inner).into_response(world)
     }) {
         return Ok(response);
     }
@@ -86,8 +86,8 @@ fn act(
             world.uploads.remove(token);
             Ok(no_content())
         }
-        "PUT" => fragment::put(world, token, (headers, body?), hits),
-        "POST" => commit::deferred(world, token, &body?, hits),
+        "PUT" => fragment::put(world, token, (headers, body?), hits).await,
+        "POST" => commit::deferred(world, token, &body?, hits).await,
         _ => Err(GraphError::not_supported()),
     }
 }

@@ -7,6 +7,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use simulator::{
     Clock, Config, DriveHandle, DriveKind, DriveSpec, FIRST_USER, PUBLIC_CLIENT_ID, Simulator, TENANT_ID,
+    ViolationKind,
 };
 
 /// Longest any single answer may take before the test fails.
@@ -45,7 +46,7 @@ impl Bench {
 
     pub(crate) async fn with(config: Config) -> Self {
         let http = client();
-        Self { sim: Simulator::start(config).await.unwrap(), http }
+        Self { sim: Simulator::start_strict(config).await.unwrap(), http }
     }
 
     /// A simulator with one drive, and an access token of its owner.
@@ -54,6 +55,11 @@ impl Bench {
         let drive = bench.sim.create_drive(spec).unwrap();
         let token = bench.token().await;
         (bench, drive, token)
+    }
+
+    /// What the test made a client do wrong, on purpose, since the last such question.
+    pub(crate) fn provoked(&self) -> Vec<ViolationKind> {
+        self.sim.take_violations().into_iter().map(|violation| violation.kind).collect()
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {

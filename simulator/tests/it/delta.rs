@@ -235,7 +235,7 @@ async fn section_2_7_unknown_foreign_and_expired_links_are_410_with_a_way_back()
     bench.sim.switch(|switches| switches.delta.link_seconds = Some(60));
     bench.sim.clock().advance(std::time::Duration::from_mins(1));
     assert_eq!(bench.get(&token, &fresh).await.status, 410);
-    assert_eq!(bench.sim.violations().iter().filter(|one| one.kind == ViolationKind::EditedLink).count(), 2);
+    assert_eq!(bench.provoked(), [ViolationKind::EditedLink; 2]);
 }
 
 #[tokio::test]

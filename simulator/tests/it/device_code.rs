@@ -127,8 +127,7 @@ async fn slow_down_adds_five_seconds_to_the_interval() {
     assert_eq!(poll(&bench, &code).await.text("/error"), "slow_down");
     bench.sim.clock().advance(Duration::from_secs(15));
     assert_eq!(poll(&bench, &code).await.text("/error"), "authorization_pending");
-    let kinds: Vec<_> = bench.sim.violations().iter().map(|violation| violation.kind).collect();
-    assert_eq!(kinds, [ViolationKind::DeviceCodePolledTooFast; 2]);
+    assert_eq!(bench.provoked(), [ViolationKind::DeviceCodePolledTooFast; 2]);
 }
 
 #[tokio::test]
@@ -141,6 +140,7 @@ async fn polling_in_a_loop_ends_in_50196() {
     }
     let cut = poll(&bench, &code).await;
     assert_eq!((cut.text("/error"), &cut.body["error_codes"][0]), ("invalid_grant", &50_196.into()));
+    assert_eq!(bench.provoked(), [ViolationKind::DeviceCodePolledTooFast; 3]);
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ async fn section_4_1_a_bearer_token_on_a_link_is_401_and_a_violation() {
     let (bench, _, token, id) = one_file().await;
     let link = link(&bench, &token, &id).await;
     assert_eq!(bench.send(bench.http.get(&link).bearer_auth(&token)).await.status, 401);
-    let violations = bench.sim.violations();
+    let violations = bench.sim.take_violations();
     assert_eq!(violations[0].kind, ViolationKind::BearerOnDownloadLink);
     assert!(!violations[0].detail.contains("sim-"));
 }
@@ -135,7 +135,7 @@ async fn an_edited_link_is_401_and_a_violation() {
     let last = if link.ends_with('A') { 'B' } else { 'A' };
     link.insert(link.len() - 8, last);
     assert_eq!(bench.send(bench.http.get(&link)).await.status, 401);
-    assert_eq!(bench.sim.violations()[0].kind, ViolationKind::EditedLink);
+    assert_eq!(bench.provoked(), [ViolationKind::EditedLink]);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::bench::{Bench, Mirror, plain, truth};
 const START: &str = "me/drive/root/delta";
 
 fn status(status: u16, body: BodyForm) -> Fault {
-    Fault::new(FaultKind::Status { status, code: None, body, retry_after: None })
+    Fault::new(FaultKind::Status { status, code: None, inner: None, body, retry_after: None })
 }
 
 async fn file(size: u64) -> (Bench, String, String, String) {
@@ -244,7 +244,7 @@ async fn section_9_6_a_claims_challenge_ends_the_token_and_a_new_one_works() {
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["access_token"]["nbf"]["essential"], true);
     assert_eq!(bench.get(&token, "me/drive").await.status, 401);
-    assert_eq!(bench.sim.violations()[0].kind, ViolationKind::RefusedTokenReused);
+    assert_eq!(bench.provoked(), [ViolationKind::RefusedTokenReused]);
     assert_eq!(bench.get(&bench.token().await, "me/drive").await.status, 200);
 }
 
@@ -316,4 +316,53 @@ async fn section_2_7_something_that_exists_can_be_404_for_a_moment() {
     bench.sim.faults().add(Fault::new(FaultKind::Transient404).times(1));
     assert_eq!(bench.get(&token, &format!("me/drive/items/{id}")).await.text("/error/code"), "itemNotFound");
     assert_eq!(bench.get(&token, &format!("me/drive/items/{id}")).await.status, 200);
+}
+
+/// Every row of the table of §6 can be had, with the code that belongs to it or another, and a code inside.
+#[tokio::test]
+async fn section_6_every_error_on_demand() {
+    let (bench, _, token) = Bench::with_drive(&plain(1, 0)).await;
+    for (number, code) in [
+        (400, "invalidRequest"),
+        (403, "accessDenied"),
+        (404, "itemNotFound"),
+        (405, "notSupported"),
+        (406, "invalidRequest"),
+        (409, "conflict"),
+        (410, "resyncRequired"),
+        (411, "invalidRequest"),
+        (412, "resourceModified"),
+        (413, "invalidRequest"),
+        (415, "invalidRequest"),
+        (416, "invalidRange"),
+        (422, "invalidRequest"),
+        (423, "resourceLocked"),
+        (429, "activityLimitReached"),
+        (500, "generalException"),
+        (501, "notSupported"),
+        (502, "UnknownError"),
+        (503, "serviceNotAvailable"),
+        (504, "UnknownError"),
+        (507, "quotaLimitReached"),
+        (509, "bandwidthLimitExceeded"),
+    ] {
+        bench.sim.faults().add(status(number, BodyForm::Json).on(Endpoint::Drive).times(1));
+        let answer = bench.get(&token, "me/drive").await;
+        assert_eq!((answer.status, answer.text("/error/code")), (number, code));
+        assert!(answer.body["error"]["innerError"]["request-id"].is_string());
+    }
+    let long = FaultKind::Status {
+        status: 400,
+        code: Some("InvalidRequest".to_owned()),
+        inner: Some("pathIsTooLong".to_owned()),
+        body: BodyForm::Json,
+        retry_after: None,
+    };
+    bench.sim.faults().add(Fault::new(long).on(Endpoint::Drive).times(1));
+    let answer = bench.get(&token, "me/drive").await;
+    assert_eq!(answer.text("/error/code"), "InvalidRequest");
+    assert_eq!(answer.text("/error/innerError/code"), "pathIsTooLong");
+    bench.sim.faults().add(status(308, BodyForm::Empty).on(Endpoint::Drive).times(1));
+    let moved = bench.get(&token, "me/drive").await;
+    assert_eq!((moved.status, moved.header("location")), (308, None));
 }

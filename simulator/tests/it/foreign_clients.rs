@@ -37,8 +37,7 @@ async fn a_bearer_token_on_a_link_is_refused_or_served_but_always_noted() {
         let link = item.text("/@microsoft.graph.downloadUrl");
         assert_eq!(bench.get(&token, link).await.status, status);
     }
-    let kinds: Vec<_> = bench.sim.violations().into_iter().map(|violation| violation.kind).collect();
-    assert_eq!(kinds, [ViolationKind::BearerOnDownloadLink; 2]);
+    assert_eq!(bench.provoked(), [ViolationKind::BearerOnDownloadLink; 2]);
 }
 
 #[tokio::test]

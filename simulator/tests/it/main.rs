@@ -36,6 +36,8 @@ mod id_token;
 #[cfg(test)]
 mod items;
 #[cfg(test)]
+mod json_schema;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod openapi;
@@ -43,6 +45,8 @@ mod openapi;
 mod owners;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod recycle_bin;
 #[cfg(test)]
 mod redeem;
 #[cfg(test)]
@@ -54,7 +58,13 @@ mod scale;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod special_items;
+#[cfg(test)]
+mod strict;
 #[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
@@ -63,5 +73,7 @@ mod throttle;
 mod tls;
 #[cfg(test)]
 mod upload;
+#[cfg(test)]
+mod versions;
 #[cfg(test)]
 mod writes;

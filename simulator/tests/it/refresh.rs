@@ -18,10 +18,6 @@ fn successor(answer: &Answer) -> String {
     answer.text("/refresh_token").to_owned()
 }
 
-fn kinds(sim: &Simulator) -> Vec<ViolationKind> {
-    sim.violations().iter().map(|violation| violation.kind).collect()
-}
-
 #[tokio::test]
 async fn entra_mode_gives_a_new_token_each_time_and_the_old_ones_stay_valid() {
     let bench = Bench::new().await;
@@ -45,7 +41,7 @@ async fn strict_mode_ends_the_old_token_and_reuse_revokes_the_family() {
     let reused = bench.refresh(&first).await;
     assert_eq!((reused.status, reused.text("/error")), (400, "invalid_grant"));
     assert_eq!(bench.refresh(&third).await.text("/error"), "invalid_grant");
-    assert_eq!(kinds(&bench.sim), [ViolationKind::SupersededRefreshToken]);
+    assert_eq!(bench.provoked(), [ViolationKind::SupersededRefreshToken]);
 }
 
 #[tokio::test]
@@ -73,6 +69,7 @@ async fn grace_mode_keeps_the_old_token_until_its_successor_is_used() {
     successor(&bench.refresh(&second).await);
     assert_eq!(bench.refresh(&first).await.text("/error"), "invalid_grant");
     assert_eq!(bench.refresh(&lost).await.text("/error"), "invalid_grant");
+    assert_eq!(bench.provoked(), [ViolationKind::SupersededRefreshToken; 2]);
 }
 
 #[tokio::test]
@@ -91,10 +88,10 @@ async fn a_revoked_grant_is_refused_with_the_chosen_number_and_its_access_tokens
     assert!(refused.text("/error_uri").ends_with("/error?code=50076"));
     assert_eq!(bench.get(&access, "me/drive").await.status, 401);
     assert_eq!(bench.get(&other, "me/drive").await.status, 404);
-    assert_eq!(kinds(&bench.sim), []);
+    assert_eq!(bench.provoked(), []);
     bench.refresh(&refresh).await;
     assert_eq!(bench.get(&access, "me/drive").await.status, 401);
-    assert_eq!(kinds(&bench.sim), [ViolationKind::RefusedTokenReused; 2]);
+    assert_eq!(bench.provoked(), [ViolationKind::RefusedTokenReused; 2]);
 }
 
 #[tokio::test]
@@ -155,5 +152,29 @@ async fn access_tokens_are_as_long_as_asked_for_and_all_different() {
         let access = bench.refresh(&token).await.text("/access_token").to_owned();
         assert_eq!(access.len(), given);
         assert!(seen.insert(access));
+    }
+}
+
+/// No answer replaced the token, so it is still the newest (RFC 6749 §6).
+#[tokio::test]
+async fn a_request_that_is_refused_for_its_scopes_does_not_use_the_token_up() {
+    for rotation in [Rotation::Strict, Rotation::Grace, Rotation::Entra] {
+        let bench = Bench::new().await;
+        bench.sim.switch(|switches| switches.tokens.rotation = rotation);
+        let first = sign_in(&bench.sim);
+        for (scope, error) in [("Sites.Read.All", "invalid_grant"), ("nonsense", "invalid_scope")] {
+            let refused = bench
+                .token_request(&[
+                    ("client_id", PUBLIC_CLIENT_ID),
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", &first),
+                    ("scope", scope),
+                ])
+                .await;
+            assert_eq!((refused.status, refused.text("/error")), (400, error), "{rotation:?}");
+        }
+        let second = successor(&bench.refresh(&first).await);
+        successor(&bench.refresh(&second).await);
+        assert_eq!(bench.sim.counters().refresh_token_reuse, 0);
     }
 }

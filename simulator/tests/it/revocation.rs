@@ -3,7 +3,7 @@
 use serde_json::json;
 use simulator::{
     CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET, FIRST_USER, PUBLIC_CLIENT_ID, RevocationError,
-    SECOND_USER,
+    SECOND_USER, ViolationKind,
 };
 
 use crate::bench::Bench;
@@ -62,6 +62,8 @@ async fn sign_ins_are_revoked_by_user_by_application_by_both_and_altogether() {
     assert_eq!(grants.refused().await, [50_057, 50_057, 7_000_112]);
     sim.revoke_sign_ins(None, None, 50_173).unwrap();
     assert_eq!(grants.refused().await, [50_173; 3]);
+    // Every refresh after the first refusal of its token.
+    assert_eq!(grants.bench.provoked(), [ViolationKind::RefusedTokenReused; 7]);
 }
 
 #[tokio::test]
@@ -90,4 +92,5 @@ async fn the_control_interface_revokes_withdraws_and_challenges() {
     assert_eq!(grants.control("users/challenge", json!({"user": FIRST_USER})).await, 200);
     assert_eq!(grants.control("sign-ins/revoke", json!({})).await, 200);
     assert_eq!(grants.refused().await, [50_173; 3]);
+    assert_eq!(grants.bench.provoked(), [ViolationKind::RefusedTokenReused; 3]);
 }

@@ -9,7 +9,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 async fn play(text: &str) -> (Simulator, Vec<DriveHandle>) {
     let clock = Clock::stopped(Duration::from_hours(500_000));
-    let mut simulator = Simulator::start(Config { clock, ..Config::default() }).await.unwrap();
+    let mut simulator = Simulator::start_strict(Config { clock, ..Config::default() }).await.unwrap();
     let drives = simulator.play(Scenario::parse(text).unwrap()).unwrap();
     (simulator, drives)
 }
@@ -105,8 +105,23 @@ fn what_is_no_scenario_is_refused_with_the_place() {
 
 #[tokio::test]
 async fn a_history_that_is_not_possible_is_refused() {
-    let mut simulator = Simulator::start(Config::default()).await.unwrap();
+    let mut simulator = Simulator::start_strict(Config::default()).await.unwrap();
     let scenario =
         Scenario::parse("[[drives]]\nchanges = [{ op = \"delete\", item = \"/nothing\" }]\n").unwrap();
     assert!(matches!(simulator.play(scenario), Err(ScenarioError::History { drive: 0, change: 0, .. })));
+}
+
+/// The README's example is one, as it stands there.
+#[tokio::test]
+async fn the_example_of_the_readme_can_be_played() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Scenario files").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    ")).collect::<Vec<_>>();
+    assert!(lines.len() > 10);
+    let scenario = Scenario::parse(&lines.join("\n")).unwrap();
+    let mut simulator = Simulator::start_strict(Config::default()).await.unwrap();
+    let drives = simulator.play(scenario).unwrap();
+    assert!(drives[0].item_count() > 200);
+    assert_eq!(simulator.switches().resource_units_per_minute, Some(1_250));
 }

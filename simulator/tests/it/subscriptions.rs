@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Somebody who is told about changes.
 #[derive(Clone, Default)]
-struct Receiver {
+pub(crate) struct Receiver {
     received: Arc<Mutex<Vec<Value>>>,
     arrived: Arc<Notify>,
     /// What the next notifications are answered with; 202 when there is nothing.
@@ -51,7 +51,7 @@ async fn receive(
 }
 
 impl Receiver {
-    async fn listen(&self) -> String {
+    pub(crate) async fn listen(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = axum::Router::new().route("/{*any}", post(receive)).with_state(self.clone());

@@ -20,7 +20,7 @@ async fn under_real_names() -> (Simulator, reqwest::Client) {
         content: base("contoso-my.sharepoint.com"),
     };
     let config = Config { public, tls: Some(identity), ..Config::default() };
-    let simulator = Simulator::start(config).await.unwrap();
+    let simulator = Simulator::start_strict(config).await.unwrap();
     let listening = simulator.listening();
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = reqwest::Client::builder()
@@ -111,7 +111,7 @@ async fn a_certificate_may_come_from_outside() {
     let trusted = Certificate::from_pem(own.cert.pem().as_bytes()).unwrap();
     let identity = TlsIdentity::from_pem(own.cert.pem(), own.signing_key.serialize_pem());
     let config = Config { tls: Some(identity), ..Config::default() };
-    let simulator = Simulator::start(config).await.unwrap();
+    let simulator = Simulator::start_strict(config).await.unwrap();
     assert!(simulator.graph().starts_with("https://127.0.0.1:"), "{}", simulator.graph());
     let client = reqwest::Client::builder().tls_certs_only([trusted]).no_proxy().build().unwrap();
     assert_eq!(client.get(format!("{}/v1.0/me", simulator.graph())).send().await.unwrap().status(), 401);
@@ -121,7 +121,7 @@ async fn a_certificate_may_come_from_outside() {
 async fn what_is_no_certificate_is_refused_before_anything_is_served() {
     let start = async |certificates: &str, key: &str| {
         let tls = Some(TlsIdentity::from_pem(certificates.to_owned(), key.to_owned()));
-        Simulator::start(Config { tls, ..Config::default() }).await.unwrap_err()
+        Simulator::start_strict(Config { tls, ..Config::default() }).await.unwrap_err()
     };
     assert!(matches!(start("", "").await, StartError::Tls(TlsError::Certificate)));
     let identity = TlsIdentity::make(&["localhost".to_owned()]).unwrap();

@@ -120,7 +120,7 @@ pub(crate) fn up(simulator: &Simulator, data_dir: &Path) -> Command {
 
 /// A simulator and a folder for everything.
 pub(crate) async fn world() -> (Simulator, TempDir) {
-    let simulator = Simulator::start(Config::default()).await.unwrap();
+    let simulator = Simulator::start_strict(Config::default()).await.unwrap();
     simulator.switch(|switches| switches.device.interval_seconds = 0);
     (simulator, tempfile::tempdir().unwrap())
 }

@@ -105,7 +105,7 @@ impl World {
     pub(crate) async fn new(spec: &DriveSpec) -> Self {
         service_kit::tls::install_crypto_provider();
         let home = TempDir::new().unwrap();
-        let sim = Simulator::start(simulator::Config::default()).await.unwrap();
+        let sim = Simulator::start_strict(simulator::Config::default()).await.unwrap();
         let drive = sim.create_drive(spec).unwrap();
         let (token_lifecycle, sync_lifecycle) = (Lifecycle::new(), Lifecycle::new());
         let clock = Arc::new(ManualClock::new(SystemClock.now()));

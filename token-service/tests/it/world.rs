@@ -96,7 +96,7 @@ pub(crate) struct World {
 impl World {
     /// A simulator that lets a test set the pace.
     pub(crate) async fn new() -> Self {
-        let sim = Simulator::start(SimulatorConfig::default()).await.unwrap();
+        let sim = Simulator::start_strict(SimulatorConfig::default()).await.unwrap();
         sim.switch(|switches| switches.device.interval_seconds = 1);
         Self { sim, folder: tempfile::tempdir().unwrap(), clock: Arc::default() }
     }

@@ -1,6 +1,7 @@
 //! Refresh tokens: every sign-in begins a family, every use adds a successor, and the rotation mode says what the old one is
 //! still worth.
 
+use super::consent::Consents;
 use super::{Book, Ledger, MAX_FAMILIES, MAX_REFRESH_TOKENS};
 use crate::config::{Platform, User};
 use crate::entra::scopes::Scopes;
@@ -66,6 +67,16 @@ pub(crate) struct Refresh {
     lost: bool,
 }
 
+/// The rules a refresh token is used under.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) rotation: Rotation,
+    /// Life of a token that is not used, in milliseconds.
+    pub(crate) lifetime_ms: u64,
+    /// The present, in milliseconds since the Unix epoch.
+    pub(crate) now_ms: u64,
+}
+
 /// What using a refresh token came to.
 pub(crate) struct Use {
     /// The family it belongs to, or the AADSTS number of the refusal.
@@ -127,15 +138,17 @@ impl Ledger {
         token
     }
 
-    /// Uses a refresh token of an application.
-    pub(crate) fn use_refresh(
+    /// Uses a refresh token of an application. A request that is refused for what it asks for (`objects` gives the AADSTS number)
+    /// does not use the token up, whatever the rotation: no answer replaced it. (No page says so; RFC 6749 §6 rotates only in
+    /// a successful answer.)
+    pub(in crate::entra) fn use_refresh(
         &mut self,
         token: &str,
         client_id: &str,
-        rules: (Rotation, u64),
-        now_ms: u64,
+        rules: Rules,
+        objects: impl FnOnce(&Family, &Consents) -> Option<u32>,
     ) -> Use {
-        let (rotation, lifetime_ms) = rules;
+        let Rules { rotation, lifetime_ms, now_ms } = rules;
         let Some(entry) = self.refresh.get_mut(token) else {
             return Use { outcome: Err(INVALID), reused: false, superseded: false, refused_before: false };
         };
@@ -144,9 +157,10 @@ impl Ledger {
         let known = superseded && !entry.lost;
         let inactive = entry.issued_ms.saturating_add(lifetime_ms) <= now_ms;
         let parent = entry.parent.clone();
+        let own = self.families.get(number).is_some_and(|family| family.client_id == client_id);
         let refusal = match self.families.get_mut(number) {
             None => Some(INVALID),
-            Some(family) if family.client_id != client_id => Some(INVALID),
+            Some(_) if !own => Some(INVALID),
             Some(family) => {
                 if superseded && rotation == Rotation::Strict {
                     family.revoked = Some(REVOKED);
@@ -156,13 +170,15 @@ impl Ledger {
                 family.revoked.or(stale).or(over).or(inactive.then_some(INACTIVE))
             }
         };
-        let outcome = match (refusal, self.families.get(number)) {
+        let family = self.families.get(number).filter(|_| refusal.is_none());
+        let objection = family.and_then(|family| objects(family, &self.consents));
+        let outcome = match (refusal.or(objection), family) {
             (None, Some(family)) => Ok((number, family.clone())),
             (refusal, _) => Err(refusal.unwrap_or(INVALID)),
         };
         if let Some(entry) = self.refresh.get_mut(token) {
             entry.used |= outcome.is_ok();
-            entry.refused |= outcome.is_err();
+            entry.refused |= refusal.is_some() && own;
             entry.dead |= outcome.is_ok() && rotation == Rotation::Strict;
         }
         if outcome.is_ok() && rotation == Rotation::Grace {

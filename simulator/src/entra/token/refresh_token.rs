@@ -6,7 +6,8 @@ use super::{SignedIn, TokenRequest};
 use crate::config::Platform;
 use crate::critic::ViolationKind;
 use crate::entra::error::EntraError;
-use crate::entra::ledger::refresh::{Family, Use};
+use crate::entra::ledger::consent::Consents;
+use crate::entra::ledger::refresh::{Family, Rules, Use};
 use crate::entra::scopes::Scopes;
 use crate::world::World;
 
@@ -26,22 +27,19 @@ pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError>
     };
     let asked = form.get("scope").map(Scopes::parse).transpose()?;
     let switches = world.switches().tokens;
-    let rules = (switches.rotation, switches.refresh_seconds.saturating_mul(1_000));
     let now = world.clock.now_ms();
-    let used = world.entra.ledger().use_refresh(token, &app.client_id, rules, now);
+    let lifetime_ms = switches.refresh_seconds.saturating_mul(1_000);
+    let rules = Rules { rotation: switches.rotation, lifetime_ms, now_ms: now };
+    let used = world.entra.ledger().use_refresh(token, &app.client_id, rules, |family, consents| {
+        if !tenant.admits(&family.user.tid) {
+            return Some(INVALID);
+        }
+        let lacks = |asked| !is_consented(family, consents, asked);
+        asked.as_ref().is_some_and(lacks).then_some(CONSENT_MISSING)
+    });
     observe(world, &used);
     let (number, family) = used.outcome.map_err(EntraError::of)?;
-    if !tenant.admits(&family.user.tid) {
-        return Err(EntraError::of(INVALID));
-    }
-    let scopes = match asked {
-        // A refresh token is bound to a user and an application, not to what was asked for when it was issued.
-        Some(asked) if !asked.within(&family.scopes) && !is_consented(request, &family, &asked) => {
-            return Err(EntraError::of(CONSENT_MISSING));
-        }
-        Some(asked) => asked,
-        None => family.scopes,
-    };
+    let scopes = asked.unwrap_or(family.scopes);
     let successor = world.entra.ledger().issue_refresh(number, Some(token), now);
     world.counters.add(|counts| counts.refreshes += 1);
     Ok(request.grant(SignedIn {
@@ -55,10 +53,10 @@ pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError>
     }))
 }
 
-/// Whether somebody consented to what is asked for, in this sign-in or another.
-fn is_consented(request: &TokenRequest<'_>, family: &Family, asked: &Scopes) -> bool {
-    let ledger = request.world.entra.ledger();
-    ledger.consents.missing(&family.client_id, &family.user, asked).is_empty()
+/// Whether somebody consented to what is asked for, in this sign-in or another: a refresh token is bound to a user and an
+/// application, not to what was asked for when it was issued.
+fn is_consented(family: &Family, consents: &Consents, asked: &Scopes) -> bool {
+    asked.within(&family.scopes) || consents.missing(&family.client_id, &family.user, asked).is_empty()
 }
 
 fn observe(world: &World, used: &Use) {

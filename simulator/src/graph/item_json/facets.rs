@@ -44,6 +44,8 @@ pub(in crate::graph) struct ItemJson<'a> {
     pub(super) shared: Option<SharedFacet>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) deleted: Option<DeletedFacet>,
+    #[serde(rename = "@microsoft.graph.sharedChanged", skip_serializing_if = "Option::is_none")]
+    pub(super) shared_changed: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file_system_info: Option<FileSystemInfo>,
     #[serde(rename = "@microsoft.graph.downloadUrl", skip_serializing_if = "Option::is_none")]

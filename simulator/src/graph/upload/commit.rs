@@ -1,5 +1,7 @@
 //! The end of a session: its content is stored.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::conditions::{conflict, refused};
+use super::super::conditions::{conflict, refused, used_bytes};
 use super::super::error::GraphError;
 use super::super::items::written;
 use super::super::put_content::Destination;
@@ -15,7 +17,7 @@ use super::super::route::ItemRef;
 use super::super::{Call, timestamp};
 use super::session::Session;
 use crate::drive::Drive;
-use crate::drive::item::{ROOT, Slot, SnapshotKind};
+use crate::drive::item::{Slot, SnapshotKind};
 use crate::drive::spec::DriveKind;
 use crate::drive::writes::Conflict;
 use crate::faults::{FaultKind, Hits};
@@ -24,7 +26,7 @@ use crate::quick_xor;
 use crate::world::World;
 
 /// Stores what a session has received.
-pub(super) fn store(
+pub(super) async fn store(
     world: &World,
     token: &str,
     session: &Session,
@@ -41,7 +43,7 @@ pub(super) fn store(
         *response.status_mut() = status;
         return Ok(response);
     }
-    Ok(json::response(status, &described(&drive, slot)?))
+    Ok(json::response(status, &described(&drive, slot).await?))
 }
 
 fn put(world: &World, token: &str, drive: &Drive, session: &Session) -> Result<(Slot, bool), GraphError> {
@@ -49,7 +51,7 @@ fn put(world: &World, token: &str, drive: &Drive, session: &Session) -> Result<(
         world.uploads.remove(token);
         return Err(GraphError::invalid_request("The fragments could not be assembled."));
     }
-    let used = drive.tree().get(ROOT).map_or(0, |root| root.size);
+    let used = used_bytes(drive);
     let old = session.destination.replaced_bytes(drive, session.conflict);
     if used.saturating_sub(old).saturating_add(session.received.length()) > world.switches().graph.quota_bytes
     {
@@ -64,11 +66,9 @@ fn put(world: &World, token: &str, drive: &Drive, session: &Session) -> Result<(
 }
 
 /// What the last chunk is answered with: there is no caller whose links it could carry.
-fn described(drive: &Drive, slot: Slot) -> Result<serde_json::Value, GraphError> {
+async fn described(drive: &Arc<Drive>, slot: Slot) -> Result<serde_json::Value, GraphError> {
     let item = drive.tree().snapshot(slot).ok_or_else(GraphError::item_not_found)?;
-    let mut items = [item];
-    drive.hash(&mut items);
-    let [item] = items;
+    let item = drive.hashed(vec![item]).await.pop().ok_or_else(GraphError::item_not_found)?;
     let (kind, ids) = (drive.ids.kind(), &drive.ids);
     let time = |seconds: u32, claimed: Option<u64>| {
         timestamp::write(kind, claimed.unwrap_or(u64::from(seconds) * 1_000))
@@ -101,7 +101,7 @@ fn described(drive: &Drive, slot: Slot) -> Result<serde_json::Value, GraphError>
 }
 
 /// `POST {uploadUrl}` of length zero: the content of a session with `deferCommit` is stored.
-pub(super) fn deferred(
+pub(super) async fn deferred(
     world: &World,
     token: &str,
     body: &Bytes,
@@ -114,7 +114,7 @@ pub(super) fn deferred(
     if !body.is_empty() || !session.is_complete() {
         return Err(GraphError::invalid_request("The upload is not complete.").expecting(session.missing()));
     }
-    store(world, token, &session, hits)
+    store(world, token, &session, hits).await
 }
 
 #[derive(Deserialize)]
@@ -127,9 +127,9 @@ struct BySource {
 }
 
 /// `PUT …/root:/{path}` with `@microsoft.graph.sourceUrl`: the content of a complete session goes to this name.
-pub(in crate::graph) fn by_source(
+pub(in crate::graph) async fn by_source(
     call: &Call<'_>,
-    drive: &Drive,
+    drive: &Arc<Drive>,
     wanted: &ItemRef,
 ) -> Result<Response, GraphError> {
     call.check_lock()?;
@@ -144,5 +144,5 @@ pub(in crate::graph) fn by_source(
     session.conflict = conflict(call, asked.conflict.as_deref(), Conflict::Replace)?;
     session.destination = Destination::of(call, drive, wanted, asked.name.as_deref())?;
     let (slot, created) = put(call.world, token, drive, &session)?;
-    written(call, drive, slot, if created { StatusCode::CREATED } else { StatusCode::OK })
+    written(call, drive, slot, if created { StatusCode::CREATED } else { StatusCode::OK }).await
 }

@@ -35,7 +35,7 @@ fn range(headers: &HeaderMap) -> Option<(u64, u64, u64)> {
 }
 
 /// Takes a chunk; the last one stores the content.
-pub(super) fn put(
+pub(super) async fn put(
     world: &World,
     token: &str,
     request: (&HeaderMap, Bytes),
@@ -80,7 +80,7 @@ pub(super) fn put(
     })?;
     world.counters.add(|counts| counts.bytes_received += length);
     if session.is_complete() && !session.deferred {
-        return commit::store(world, token, &session, hits);
+        return commit::store(world, token, &session, hits).await;
     }
     Ok(json::response(StatusCode::ACCEPTED, &status(world, &session)))
 }
