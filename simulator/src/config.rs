@@ -5,6 +5,7 @@ mod app;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 pub use self::app::{App, FederatedCredential, Issuer, Platform, Redirect};
 use crate::clock::Clock;
@@ -25,6 +26,14 @@ pub const CONFIDENTIAL_CLIENT_SECRET: &str = "sim-secret-of-the-confidential-cli
 pub const CONFIDENTIAL_CLIENT_CERTIFICATE: &str = include_str!("../keys/test-client-certificate.pem");
 /// The private key of that certificate (PKCS#8, PEM). It is public, and must never sign anything real.
 pub const CONFIDENTIAL_CLIENT_KEY: &str = include_str!("../keys/test-client-key.pem");
+/// Issuer whose tokens prove the confidential client of the default configuration too.
+pub const TRUSTED_ISSUER: &str = "https://issuer.contoso.example";
+/// The `sub` claim of such a token; its audience is `api://AzureADTokenExchange`.
+pub const TRUSTED_ISSUER_SUBJECT: &str = "system:serviceaccount:default:worker";
+/// The private key the issuer signs with (PKCS#8, PEM). It is public, and must never sign anything real.
+pub const TRUSTED_ISSUER_KEY: &str = include_str!("../keys/test-issuer-key.pem");
+/// Modulus of that key (RFC 7518 §6.3.1.1).
+const TRUSTED_ISSUER_MODULUS: &str = "zTxTePDCoNGOQ-YVMY2zAETK4bvxiiMb8WX1gP9q8oUjUXvsKVsF0pmQFNg1EFOc7ghJigS4TKxoAEDTu1xi1Oe2MO-bKy_FXLAZFCPTM3umZ1Bm9YAxm_RBxfyNmdLU3ysBSvgCI6y1tF9mF1na0kEofH41QqyZxTXVqNGRWNvw3rIAxRwX3hRskhslMyLA5v0fkjsnBr9TvLYHy6lGiK064uuyljtX4a1YHev7bAhAonfdfR1QAsjSbeAkZIMYI-rafqek-z1V8hlvq7su2URAGDqR0A6jrN3mv2Seimxs3qXEO3ntmSZjKW5oMFh26cAr9VjvPoE5trhw05txDw";
 /// User principal name of the first user of the default configuration.
 pub const FIRST_USER: &str = "adele@contoso.example";
 /// User principal name of the second user of the default configuration.
@@ -81,11 +90,19 @@ impl Default for Config {
                     .redirect("https://spa.contoso.example/", Platform::Spa),
                 App::confidential(CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET)
                     .certificate(CONFIDENTIAL_CLIENT_CERTIFICATE)
+                    .federated(FederatedCredential {
+                        issuer: TRUSTED_ISSUER.to_owned(),
+                        subject: TRUSTED_ISSUER_SUBJECT.to_owned(),
+                        audience: "api://AzureADTokenExchange".to_owned(),
+                    })
                     .redirect("http://localhost/callback", Platform::Web)
                     .redirect("https://app.contoso.example/callback", Platform::Web),
             ],
             admins: vec![FIRST_USER.to_owned()],
-            issuers: Vec::new(),
+            issuers: vec![Issuer {
+                issuer: TRUSTED_ISSUER.to_owned(),
+                jwks: json!({"keys": [{"kty": "RSA", "kid": "test-issuer", "n": TRUSTED_ISSUER_MODULUS, "e": "AQAB"}]}),
+            }],
             switches: Switches::default(),
         }
     }

@@ -39,7 +39,8 @@ pub use clock::Clock;
 pub use config::{
     App, CONFIDENTIAL_CLIENT_CERTIFICATE, CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_KEY,
     CONFIDENTIAL_CLIENT_SECRET, Config, FIRST_USER, FederatedCredential, Issuer, Listen, PUBLIC_CLIENT_ID,
-    Platform, Public, Redirect, SECOND_USER, TENANT_ID, Tenant, User,
+    Platform, Public, Redirect, SECOND_USER, TENANT_ID, TRUSTED_ISSUER, TRUSTED_ISSUER_KEY,
+    TRUSTED_ISSUER_SUBJECT, Tenant, User,
 };
 pub use content::ContentReader;
 pub use counters::{Counts, Endpoint};

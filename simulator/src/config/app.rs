@@ -49,6 +49,13 @@ impl App {
         self
     }
 
+    /// Registers tokens of another issuer that prove it.
+    #[must_use]
+    pub fn federated(mut self, credential: FederatedCredential) -> Self {
+        self.federated.push(credential);
+        self
+    }
+
     /// Whether it has to prove itself.
     pub(crate) const fn is_confidential(&self) -> bool {
         self.secret.is_some() || !self.certificates.is_empty() || !self.federated.is_empty()

@@ -242,14 +242,22 @@ fn drive_target(text: &str) -> Option<Target> {
     };
     let (name, rest) = after.find(['/', ':']).map_or((after, ""), |at| after.split_at(at));
     let name = decoded(name).filter(|name| !name.is_empty())?;
-    let base = match (special, name.as_str()) {
-        (true, _) => Base::Special(name),
-        (false, "root") => Base::Root,
-        (false, _) => Base::Id(name),
-    };
-    item_target(base, rest)
+    // Microsoft's SDKs take `{id}:/{path}:` for an id, and encode all of it as one segment; the service understands it.
+    if let Some((id, path)) = name.split_once(":/") {
+        let path = path.strip_suffix(':').unwrap_or(path).split('/').filter(|name| !name.is_empty());
+        let path = path.map(str::to_owned).collect();
+        return action_of(ItemRef { base: base(special, id), path }, rest);
+    }
+    item_target(base(special, &name), rest)
 }
 
+fn base(special: bool, name: &str) -> Base {
+    match (special, name) {
+        (true, _) => Base::Special(name.to_owned()),
+        (false, "root") => Base::Root,
+        (false, _) => Base::Id(name.to_owned()),
+    }
+}
 fn item_target(base: Base, rest: &str) -> Option<Target> {
     if let Some(by_path) = rest.strip_prefix(":/") {
         let (path, action) = by_path.split_once(':').unwrap_or((by_path, ""));
@@ -333,6 +341,11 @@ mod tests {
             ("/v1.0/me/drive/root:/a%20b/c%23d", me(Target::Item(item(None, &["a b", "c#d"])))),
             ("/v1.0/me/drive/root:/a/b:/content", me(Target::Content(item(None, &["a", "b"])))),
             ("/v1.0/me/drive/items/01A:/x:", me(Target::Item(item(Some("01A"), &["x"])))),
+            (
+                "/v1.0/me/drive/items/01A%3A%2Fx%20y%3A/content",
+                me(Target::Content(item(Some("01A"), &["x y"]))),
+            ),
+            ("/v1.0/me/drive/items/root%3A%2Fa%2Fb%3A", me(Target::Item(item(None, &["a", "b"])))),
             ("/v1.0/me/drive/special/approot:/a:/content", me(Target::Content(special))),
             (
                 "/v1.0/me/drive/items/01A:/x:/createUploadSession",

@@ -53,10 +53,14 @@ async fn bench() -> Bench {
 const NOW: u64 = 500_000 * 3_600;
 
 fn signed(header: &Value, claims: &Value, padding: &'static dyn RsaEncoding) -> String {
+    signed_by(key(), header, claims, padding)
+}
+
+fn signed_by(key: &RsaKeyPair, header: &Value, claims: &Value, padding: &'static dyn RsaEncoding) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(header), part(claims));
-    let mut signature = vec![0; key().public().modulus_len()];
-    key().sign(padding, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -83,9 +87,13 @@ fn by_issuer(change: &Value) -> String {
 }
 
 async fn ask(bench: &Bench, tenant: &str, assertion: &str) -> Answer {
+    ask_as(bench, CLIENT, tenant, assertion).await
+}
+
+async fn ask_as(bench: &Bench, client: &str, tenant: &str, assertion: &str) -> Answer {
     let fields = [
         ("grant_type", "client_credentials"),
-        ("client_id", CLIENT),
+        ("client_id", client),
         ("scope", "https://graph.microsoft.com/.default"),
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
@@ -196,6 +204,18 @@ async fn the_token_of_a_registered_issuer_proves_an_application() {
     let claims = json!({"iss": ISSUER, "sub": SUBJECT, "aud": AUDIENCE, "exp": NOW + 600});
     let other_key = signed(&json!({"alg": "RS256", "kid": "k2"}), &claims, &RSA_PKCS1_SHA256);
     refused(&ask(&bench, TENANT_ID, &other_key).await, 700_027, "unknown key");
+}
+
+#[tokio::test]
+async fn the_confidential_client_of_the_default_configuration_has_an_issuer() {
+    let clock = Clock::stopped(std::time::Duration::from_hours(500_000));
+    let bench = Bench::with(Config { clock, ..Config::default() }).await;
+    let pair = RsaKeyPair::from_pkcs8(&der(simulator::TRUSTED_ISSUER_KEY)).unwrap();
+    let claims = json!({"iss": simulator::TRUSTED_ISSUER, "sub": simulator::TRUSTED_ISSUER_SUBJECT, "aud": AUDIENCE, "exp": NOW + 600});
+    let header = json!({"alg": "RS256", "kid": "test-issuer"});
+    let assertion = signed_by(&pair, &header, &claims, &RSA_PKCS1_SHA256);
+    let answer = ask_as(&bench, simulator::CONFIDENTIAL_CLIENT_ID, TENANT_ID, &assertion).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
 }
 
 #[tokio::test]
