@@ -22,7 +22,7 @@ use service_kit::{
     database::{self, DatabaseUrl, PoolOptions},
     status::status_reason,
 };
-use simulator::Rotation;
+use simulator::{Rotation, ViolationKind};
 use token_service::{
     domain::{names::ConnectionName, refresh_lease::Standing},
     store::Store,
@@ -227,6 +227,11 @@ async fn kill_again_and_again(rotation: Rotation, database: &str, world: World) 
         tally.judge(rotation, (&before, &exchanges[before.len()..]), victim, found);
     }
     println!("{rotation:?}, {kills} kills: {tally:?}");
+    if rotation == Rotation::Strict {
+        // What became of a lost answer can only be learnt by asking with the old token, which a strict provider minds.
+        let minded = world.sim.take_violations();
+        assert!(minded.iter().all(|one| one.kind == ViolationKind::SupersededRefreshToken), "{minded:?}");
+    }
     drop(process);
 }
 
