@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod documents;
 mod help;
 mod journey;
 mod up;
