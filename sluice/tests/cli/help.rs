@@ -8,8 +8,8 @@ use crate::world::call;
 const COMMANDS: &str = "\
 sluice: --token-service --sync-service --json
 sluice demo: --dir --files --keep
-sluice up: --data-dir --client-id --client-secret-file --authority --directory --graph --listen-token --listen-sync --runs \
---log-format --log
+sluice up: --data-dir --client-id --client-secret-file --authority --directory --graph --listen-token --listen-sync --runs --bin-days \
+--disk-reserve-mib --log-format --log
 sluice connect: NAME --display-name --scope --import
 sluice connections: --tenant --state
 sluice connections list: --tenant --state
