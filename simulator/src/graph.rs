@@ -52,7 +52,7 @@ use crate::drive::item::Slot;
 use crate::drive::tree::Tree;
 use crate::faults::{FaultKind, Hits};
 use crate::mix::{Sequence, guid};
-use crate::throttle::{Limits, Usage};
+use crate::throttle::{CallerKey, Direction, Limits, Usage};
 use crate::transport::{self, Peer};
 use crate::world::World;
 
@@ -140,7 +140,7 @@ fn refuse(world: &World, error: GraphError) -> Response {
 
 /// Answers one request, alone or in a batch.
 async fn answer(world: &Arc<World>, peer: &Peer, asked: Asked) -> Response {
-    let route = Route::parse(&asked.path);
+    let route = Route::parse(&route::with_argument(&asked.path, &Query::parse(&asked.query)));
     let endpoint = route.as_ref().map_or(Endpoint::Unknown, |route| route.endpoint(&asked.method));
     world.counters.request(endpoint);
     let answer = match route {
@@ -330,11 +330,22 @@ fn limit(
     }
     let limits = Limits::of(&switches);
     let taken = world.throttle.take(&key, caller.oid.as_deref(), units, &limits, now);
-    let usage = taken.map_err(|seconds| {
-        world.counters.add(|counts| counts.throttled += 1);
-        GraphError::throttled(seconds)
-    })?;
+    let usage = taken.map_err(|seconds| throttled(world, seconds))?;
     Ok(usage.filter(|_| switches.limits.rate_limit_headers))
+}
+
+/// The refusal of a limit.
+fn throttled(world: &World, seconds: u64) -> GraphError {
+    world.counters.add(|counts| counts.throttled += 1);
+    GraphError::throttled(seconds)
+}
+
+/// Takes uploaded bytes of an app's hour (graph-behaviour §7).
+fn receive_bytes(world: &World, caller: &CallerKey, bytes: u64) -> Result<(), GraphError> {
+    let limit = world.switches().limits.ingress_bytes_per_hour;
+    let now_ms = world.clock.now_ms();
+    let taken = world.throttle.take_bytes(caller, Direction::Ingress, bytes, limit, now_ms);
+    taken.map_err(|seconds| throttled(world, seconds))
 }
 
 /// `RateLimit-*` (graph-behaviour §7).

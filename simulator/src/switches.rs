@@ -4,7 +4,9 @@ mod graph;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::graph::{GraphSwitches, LimitSwitches, MalwareAnswer, SubscriptionSwitches, UploadSwitches};
+pub use self::graph::{
+    GraphSwitches, LimitSwitches, MalwareAnswer, QuotaTold, SubscriptionSwitches, UploadSwitches,
+};
 
 /// All lasting settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

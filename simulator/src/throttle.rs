@@ -17,6 +17,7 @@ const MAX_CALLERS: usize = 10_000;
 /// Seconds over which each limit counts.
 const MINUTE: u64 = 60;
 const FIVE_MINUTES: u64 = 300;
+const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 /// From this share of a minute's units on, in percent, applications are told how much is left.
 const TELLING_PERCENT: u64 = 80;
@@ -66,12 +67,22 @@ pub(crate) struct Usage {
     pub(crate) reset_seconds: u64,
 }
 
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Direction {
+    /// Uploads.
+    Ingress,
+    /// Downloads.
+    Egress,
+}
+
 /// What a bucket belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Account {
     Minute(CallerKey),
     Day(CallerKey),
     User(String, String),
+    Bytes(CallerKey, Direction),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +95,7 @@ struct Bucket {
 /// One of the limits a call is subject to.
 struct Claim {
     account: Account,
-    amount: u32,
+    amount: u64,
     window_seconds: u64,
     cost: u64,
 }
@@ -103,7 +114,7 @@ struct Offenders {
 
 impl Claim {
     fn full(&self) -> u64 {
-        u64::from(self.amount).saturating_mul(FINE)
+        self.amount.saturating_mul(FINE)
     }
 
     /// The bucket as it is now.
@@ -113,7 +124,7 @@ impl Claim {
         };
         let passed = now_ms.saturating_sub(bucket.at_ms);
         // Thousandths of units per millisecond are units per second.
-        let refill = passed.saturating_mul(u64::from(self.amount)) / self.window_seconds;
+        let refill = passed.saturating_mul(self.amount) / self.window_seconds;
         if refill == 0 {
             return *bucket;
         }
@@ -123,7 +134,7 @@ impl Claim {
     /// Seconds until there is enough; none when there is.
     fn wait(&self, bucket: Bucket) -> Option<u64> {
         let lacking = self.cost.checked_sub(bucket.left).filter(|lacking| *lacking > 0)?;
-        let lacking_ms = lacking.saturating_mul(self.window_seconds) / u64::from(self.amount.max(1));
+        let lacking_ms = lacking.saturating_mul(self.window_seconds) / self.amount.max(1);
         Some((lacking_ms / 1_000 + 1).min(MAX_RETRY_AFTER_SECONDS))
     }
 }
@@ -138,7 +149,26 @@ impl Throttle {
         limits: &Limits,
         now_ms: u64,
     ) -> Result<Option<Usage>, u64> {
-        let claims = claims(caller, user, units, limits);
+        self.settle(claims(caller, user, units, limits), limits.refused_count, now_ms)
+    }
+
+    /// Takes bytes of an app's hour; when there are not enough, the seconds to wait. More than a whole hour's are taken as that.
+    pub(crate) fn take_bytes(
+        &self,
+        caller: &CallerKey,
+        direction: Direction,
+        bytes: u64,
+        limit: Option<u64>,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        let Some(amount) = limit else { return Ok(()) };
+        let account = Account::Bytes(caller.clone(), direction);
+        let cost = bytes.min(amount).saturating_mul(FINE);
+        let claim = Claim { account, amount, window_seconds: HOUR, cost };
+        self.settle(vec![claim], false, now_ms).map(|_| ())
+    }
+
+    fn settle(&self, claims: Vec<Claim>, refused_count: bool, now_ms: u64) -> Result<Option<Usage>, u64> {
         if claims.is_empty() {
             return Ok(None);
         }
@@ -150,7 +180,7 @@ impl Throttle {
         let wait = claims.iter().zip(&states).filter_map(|(claim, bucket)| claim.wait(*bucket)).max();
         let mut usage = None;
         for (claim, bucket) in claims.into_iter().zip(states) {
-            let cost = if wait.is_none() || limits.refused_count { claim.cost } else { 0 };
+            let cost = if wait.is_none() || refused_count { claim.cost } else { 0 };
             let left = bucket.left.saturating_sub(cost);
             if matches!(claim.account, Account::Minute(_)) {
                 usage = told(&claim, left);
@@ -213,7 +243,7 @@ impl Throttle {
 fn claims(caller: &CallerKey, user: Option<&str>, units: u32, limits: &Limits) -> Vec<Claim> {
     let cost = u64::from(units).saturating_mul(FINE);
     let claim = |account, amount: Option<u32>, window_seconds, cost| {
-        amount.map(|amount| Claim { account, amount, window_seconds, cost })
+        amount.map(|amount| Claim { account, amount: u64::from(amount), window_seconds, cost })
     };
     let by_user = user.and_then(|user| {
         let account = Account::User(caller.0.clone(), user.to_owned());
@@ -229,12 +259,8 @@ fn told(claim: &Claim, left: u64) -> Option<Usage> {
     if used.saturating_mul(100) < claim.full().saturating_mul(TELLING_PERCENT) {
         return None;
     }
-    let reset_ms = used.saturating_mul(claim.window_seconds) / u64::from(claim.amount.max(1));
-    Some(Usage {
-        limit: u64::from(claim.amount),
-        remaining: left / FINE,
-        reset_seconds: reset_ms / 1_000 + 1,
-    })
+    let reset_ms = used.saturating_mul(claim.window_seconds) / claim.amount.max(1);
+    Some(Usage { limit: claim.amount, remaining: left / FINE, reset_seconds: reset_ms / 1_000 + 1 })
 }
 
 #[cfg(test)]

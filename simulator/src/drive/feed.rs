@@ -103,9 +103,11 @@ impl Tree {
         Page { items, next, done }
     }
 
-    /// Whether something in a folder has changed since.
-    pub(crate) fn has_changed(&self, folder: Slot, since: u64) -> bool {
-        let mut changed = self.changes.range(since + 1..);
+    /// Whether something in a folder has changed since; `sharing` says whether other permissions alone are a change.
+    pub(crate) fn has_changed(&self, folder: Slot, since: u64, sharing: bool) -> bool {
+        let only_shared = |slot, at| self.extra(slot).is_some_and(|extra| extra.shared_at == Some(at));
+        let mut changed =
+            self.changes.range(since + 1..).filter(|(at, slot)| sharing || !only_shared(**slot, **at));
         changed.any(|(_, slot)| folder == ROOT || self.is_within(*slot, folder))
             || self.horizon.departures(since, self.sequence()).any(|moved| self.is_within(moved.from, folder))
     }

@@ -17,6 +17,8 @@ const MAX_OF_A_DRIVE: usize = 100_000;
 pub(super) struct Histories {
     by_slot: HashMap<Slot, Vec<Version>>,
     count: usize,
+    /// How many versions of a file differ from the one before in nothing but times.
+    times_only: HashMap<Slot, u32>,
 }
 
 /// A version of a file.
@@ -28,6 +30,8 @@ pub(crate) struct Version {
     pub(crate) size: u64,
     /// Last modified, seconds since the Unix epoch.
     pub(crate) modified: u32,
+    /// Which content it has.
+    content_number: u32,
     /// A content that does not follow from the item.
     content: Option<ContentReader>,
 }
@@ -50,6 +54,7 @@ impl Histories {
     pub(super) fn forget(&mut self, slot: Slot) {
         let gone = self.by_slot.remove(&slot);
         self.count -= gone.map_or(0, |versions| versions.len());
+        self.times_only.remove(&slot);
     }
 }
 
@@ -77,11 +82,26 @@ impl Tree {
         }
     }
 
+    /// Remembers the present state of a file as an old one, although the content stays.
+    pub(crate) fn archive_times(&mut self, slot: Slot) {
+        if let Some(version) = self.present(slot) {
+            self.histories.push(slot, version);
+            *self.histories.times_only.entry(slot).or_default() += 1;
+        }
+    }
+
     fn present(&self, slot: Slot) -> Option<Version> {
         let item = self.get(slot)?;
         let Node::File { content_version, .. } = item.node else { return None };
         let content = self.extras.get(&slot).and_then(|extra| extra.content.clone());
-        Some(Version { number: content_version, size: item.size, modified: item.modified, content })
+        let number = content_version + self.histories.times_only.get(&slot).copied().unwrap_or_default();
+        Some(Version {
+            number,
+            size: item.size,
+            modified: item.modified,
+            content_number: content_version,
+            content,
+        })
     }
 }
 
@@ -90,7 +110,10 @@ impl Drive {
     pub(crate) fn version_content(&self, slot: Slot, number: u32) -> Option<ContentReader> {
         let versions = self.tree().versions(slot);
         let version = versions.into_iter().find(|version| version.number == number)?;
-        let made = || ContentReader::new(self.ids.key(), u64::from(slot), u64::from(number), version.size);
+        let made = || {
+            let content_number = u64::from(version.content_number);
+            ContentReader::new(self.ids.key(), u64::from(slot), content_number, version.size)
+        };
         Some(version.content.clone().unwrap_or_else(made))
     }
 }

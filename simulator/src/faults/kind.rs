@@ -86,6 +86,8 @@ pub enum FaultKind {
     },
     /// A download link answers a range request with 200 and the whole content.
     RangeIgnored,
+    /// A download link answers with 200 and a file that says what went wrong (graph-behaviour §4.4).
+    ErrorFile,
     /// Files are listed without a hash.
     MissingHash,
     /// Files are listed with a hash that is not that of their content.
@@ -106,7 +108,7 @@ pub enum FaultKind {
     NextlinkLoop,
     /// Tombstones are left out of the delta page, for good.
     LostTombstone,
-    /// Items are told with times that mean nothing (graph-behaviour §1.3).
+    /// Items are told with times that mean nothing, are null, or are left out (graph-behaviour §1.3).
     InvalidTimestamps,
     /// A write finds the item locked (graph-behaviour §6).
     #[serde(rename = "lock_423")]
@@ -136,7 +138,9 @@ impl FaultKind {
             Self::Resync { .. } | Self::EmptyPageWithNextlink | Self::NextlinkLoop | Self::LostTombstone => {
                 matches!(endpoint, Endpoint::Delta)
             }
-            Self::TruncatedBody | Self::RangeIgnored | Self::DownloadUrlFirst401 => download,
+            Self::TruncatedBody | Self::RangeIgnored | Self::ErrorFile | Self::DownloadUrlFirst401 => {
+                download
+            }
             Self::MissingHash | Self::WrongHash | Self::WrongListedSize | Self::InvalidTimestamps => listing,
             Self::Locked => matches!(endpoint, Endpoint::Write | Endpoint::Upload),
             Self::UploadFinal409 => matches!(endpoint, Endpoint::Fragment),

@@ -1,5 +1,7 @@
 //! `GET …/items/{id}/children` (graph-behaviour §2.4, §3).
 
+mod arrangement;
+
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -7,6 +9,7 @@ use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use self::arrangement::Arrangement;
 use super::Call;
 use super::error::GraphError;
 use super::item_json::{Writer, Written};
@@ -38,7 +41,8 @@ pub(super) async fn answer(
     let (folder, path) = find(call, drive, wanted)?;
     super::items::check_open(&folder)?;
     let hidden = super::items::hides_shortcuts(call);
-    let (page, total) = page(drive, folder.slot, call.query.get("orderby"), (from, top, hidden));
+    let arrangement = Arrangement::read(&call.query, drive.ids.kind())?;
+    let (page, total) = page(drive, folder.slot, &arrangement, (from, top, hidden));
     let page = drive.hashed(page).await;
     let select = call.query.get("select");
     let writer = Writer::new(call, drive, select);
@@ -54,7 +58,7 @@ pub(super) async fn answer(
                 "{base}/v1.0/drives/{id}/items/{}/children?$top={top}&$skiptoken={next}",
                 drive.ids.item(folder.slot)
             );
-            for name in ["select", "orderby"] {
+            for name in ["select", "orderby", "filter"] {
                 if let Some(kept) = call.query.get(name) {
                     link = format!("{link}&${name}={}", utf8_percent_encode(kept, NON_ALPHANUMERIC));
                 }
@@ -79,7 +83,7 @@ struct Listing<'a> {
 fn page(
     drive: &Drive,
     folder: Slot,
-    order: Option<&str>,
+    arrangement: &Arrangement,
     span: (usize, usize, bool),
 ) -> (Vec<Snapshot>, usize) {
     let tree = drive.tree();
@@ -87,12 +91,7 @@ fn page(
     if span.2 {
         children.retain(|slot| !tree.snapshot(*slot).is_some_and(|item| super::items::is_shortcut(&item)));
     }
-    if let Some(order) = order.filter(|order| order.starts_with("name")) {
-        children.sort_by_cached_key(|slot| tree.get(*slot).map(|item| item.name.to_lowercase()));
-        if order.ends_with("desc") {
-            children.reverse();
-        }
-    }
+    arrangement.apply(&tree, &mut children);
     let items = children.iter().skip(span.0).take(span.1).filter_map(|slot| tree.snapshot(*slot)).collect();
     (items, children.len())
 }

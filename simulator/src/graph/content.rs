@@ -26,7 +26,14 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
     let mut response = StatusCode::FOUND.into_response();
-    if let Ok(value) = HeaderValue::try_from(Links::new(call.world, &call.caller, drive).to(item.slot)) {
+    let links = Links::new(call.world, &call.caller, drive);
+    let link = match call.query.get("format") {
+        None => links.to(item.slot),
+        Some("pdf") => links.to_pdf(item.slot),
+        // What the service says to formats it does not know is an assumption.
+        Some(_) => return Err(GraphError::invalid_request("The format is not supported.")),
+    };
+    if let Ok(value) = HeaderValue::try_from(link) {
         response.headers_mut().insert(header::LOCATION, value);
     }
     Ok(response)

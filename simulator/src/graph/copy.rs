@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::conditions::{check_name, check_quota, refused};
 use super::error::GraphError;
@@ -43,8 +43,14 @@ struct Job {
     began_ms: u64,
     ends_ms: u64,
     asked_ms: Option<u64>,
-    /// The id of the new item, or the code of what went wrong.
-    outcome: Result<String, &'static str>,
+    /// The new item, or the code of what went wrong.
+    outcome: Result<Made, &'static str>,
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    id: String,
+    address: String,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +87,11 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let made = target.change(how, |tree| tree.paste(&Place { parent, name }, &copied, how.now));
     call.world.changed();
     let outcome = match made {
-        Ok(slot) => Ok(target.ids.item(slot)),
+        Ok(slot) => {
+            let id = target.ids.item(slot);
+            let address = format!("{}/v1.0/drives/{}/items/{id}", call.world.bases.graph, target.ids.drive());
+            Ok(Made { id, address })
+        }
         Err(ChangeError::NameTaken) => Err("nameAlreadyExists"),
         Err(error) => return Err(refused(&error)),
     };
@@ -95,7 +105,7 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
 }
 
 impl Copies {
-    fn begin(&self, world: &World, outcome: Result<String, &'static str>) -> String {
+    fn begin(&self, world: &World, outcome: Result<Made, &'static str>) -> String {
         let token = guid(Sequence::new(world.number() ^ world.clock.now_ms()).bytes());
         let began_ms = world.clock.now_ms();
         let ends_ms = began_ms.saturating_add(world.switches().graph.copy_seconds.saturating_mul(1_000));
@@ -156,7 +166,10 @@ fn state(world: &World, token: &str) -> Response {
         return response;
     }
     let body = match job.outcome {
-        Ok(id) => json!({"percentageComplete": 100.0, "resourceId": id, "status": "completed"}),
+        Ok(Made { id, address }) => {
+            let body = json!({"percentageComplete": 100.0, "resourceId": id, "status": "completed"});
+            return completed(world, &body, &address);
+        }
         Err(code) => json!({
             "operation": "ItemCopy",
             "percentageComplete": 0.0,
@@ -165,4 +178,16 @@ fn state(world: &World, token: &str) -> Response {
         }),
     };
     json::response(StatusCode::OK, &body)
+}
+
+/// The state of a copy that is done: 200, or 303 with the way to the new item.
+fn completed(world: &World, body: &Value, address: &str) -> Response {
+    if !world.switches().graph.copy_ends_with_303 {
+        return json::response(StatusCode::OK, body);
+    }
+    let mut response = json::response(StatusCode::SEE_OTHER, body);
+    if let Ok(value) = HeaderValue::try_from(address) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
 }

@@ -8,10 +8,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::access::{Caller, remember_fence};
 use super::error::GraphError;
 use super::query::Query;
+use super::throttled;
 use crate::content::ContentReader;
 use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
@@ -21,7 +23,7 @@ use crate::drive::names::mime_type;
 use crate::faults::{FaultKind, Hits};
 use crate::seal::{Purpose, Unsealed};
 use crate::switches::{BearerOnLinks, MalwareAnswer};
-use crate::throttle::CallerKey;
+use crate::throttle::{CallerKey, Direction};
 use crate::transport::{self, Peer};
 use crate::world::World;
 
@@ -34,6 +36,15 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Stands for whatever version a file has when the link is used.
 const PRESENT: u32 = 0;
+/// Stands for the file as a PDF.
+const CONVERTED: u32 = u32::MAX;
+/// What any file is converted to: one empty page.
+const EMPTY_PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+    2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+    3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+/// What stands in a file that is given instead of the one that was wanted.
+const ERROR_TEXT: &str =
+    "The attempted operation is prohibited because it exceeds the list view threshold.\r\n";
 
 /// Makes the links of one answer.
 pub(super) struct Links<'a> {
@@ -54,6 +65,11 @@ impl<'a> Links<'a> {
     /// A link to a file.
     pub(super) fn to(&self, slot: Slot) -> String {
         self.to_version(slot, PRESENT)
+    }
+
+    /// A link to a file as a PDF.
+    pub(super) fn to_pdf(&self, slot: Slot) -> String {
+        self.to_version(slot, CONVERTED)
     }
 
     /// A link to a version of a file.
@@ -145,15 +161,46 @@ fn answer(
     if matches!(item.facet(), Some(Facet::Malware)) {
         return Ok(infected(world));
     }
-    let content = match opened.version {
-        PRESENT => opened.drive.content(&item),
-        version => opened.drive.version_content(opened.slot, version),
+    if hits.has(&FaultKind::ErrorFile) {
+        return Ok(error_file(&item));
+    }
+    let (content, mime) = match opened.version {
+        PRESENT => (opened.drive.content(&item), mime_type(&item.name)),
+        CONVERTED => {
+            let kept = world.room.keep(Bytes::from_static(EMPTY_PDF)).map_err(GraphError::no_room)?;
+            (Some(ContentReader::of_kept(kept)), "application/pdf")
+        }
+        version => (opened.drive.version_content(opened.slot, version), mime_type(&item.name)),
     };
     let content = content.ok_or_else(GraphError::item_not_found)?;
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.filter(|_| !hits.has(&FaultKind::RangeIgnored));
     let span = Span::of(range, content.size());
-    Ok(write(world, &opened.drive, &item, content, span))
+    let egress = world.switches().limits.egress_bytes_per_hour;
+    let now_ms = world.clock.now_ms();
+    let taken = world.throttle.take_bytes(
+        &opened.caller,
+        Direction::Egress,
+        span.length(content.size()),
+        egress,
+        now_ms,
+    );
+    taken.map_err(|seconds| throttled(world, seconds))?;
+    let mut response = write(world, &opened.drive, &item, content, span);
+    if response.status().is_success() {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
+    }
+    Ok(response)
+}
+
+/// A file with a text in it, under a name made of the one that was wanted.
+fn error_file(item: &Snapshot) -> Response {
+    let mut response = Response::new(Body::from(ERROR_TEXT));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let name = utf8_percent_encode(&item.name, NON_ALPHANUMERIC);
+    set(headers, header::CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{name}_Error.txt"));
+    response
 }
 
 /// What the download of an infected file is answered with (graph-behaviour §4.4).
@@ -218,6 +265,15 @@ enum Span {
 }
 
 impl Span {
+    /// Bytes of a content of this size that are sent.
+    const fn length(self, size: u64) -> u64 {
+        match self {
+            Self::Whole => size,
+            Self::Part(from, to) => to - from,
+            Self::Unsatisfiable => 0,
+        }
+    }
+
     /// Reads a `Range` header. One range only; whatever is not understood means the whole.
     fn of(header: Option<&str>, size: u64) -> Self {
         let Some((first, last)) = header.and_then(|text| text.strip_prefix("bytes=")?.split_once('-')) else {
@@ -252,7 +308,6 @@ fn write(world: &World, drive: &Drive, item: &Snapshot, content: ContentReader, 
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(mime_type(&item.name)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     set(headers, header::ETAG, drive.ids.e_tag(item.slot, item.version));
     set(headers, header::LAST_MODIFIED, crate::clock::http_date(u64::from(item.modified)));

@@ -10,6 +10,7 @@ use crate::drive::Drive;
 use crate::drive::item::ROOT;
 use crate::drive::spec::DriveKind;
 use crate::json;
+use crate::switches::QuotaTold;
 use crate::world::World;
 
 /// Describes a drive.
@@ -28,12 +29,11 @@ pub(super) fn describe(world: &World, drive: &Drive) -> Value {
         let tree = drive.tree();
         (tree.get(ROOT).map_or(0, |root| root.size), tree.binned_bytes())
     };
-    let total = world.switches().graph.quota_bytes;
     let name = match drive.ids.kind() {
         DriveKind::Business | DriveKind::Personal => "OneDrive",
         DriveKind::DocumentLibrary => "Documents",
     };
-    json!({
+    let mut body = json!({
         "id": drive.ids.drive(),
         "driveType": drive.ids.kind().as_str(),
         "name": name,
@@ -41,13 +41,28 @@ pub(super) fn describe(world: &World, drive: &Drive) -> Value {
         "owner": {"user": {
             "id": drive.owner.oid, "displayName": drive.owner.name, "email": drive.owner.upn,
         }},
-        "quota": {
-            "deleted": deleted,
-            "remaining": total.saturating_sub(used).saturating_sub(deleted),
-            "state": if used.saturating_add(deleted) >= total { "exceeded" } else { "normal" },
-            "total": total,
-            "used": used,
-        },
         "webUrl": sites::web_url(world, drive),
-    })
+    });
+    if let (Some(members), Some(quota)) = (body.as_object_mut(), quota(world, used, deleted)) {
+        members.insert("quota".to_owned(), quota);
+    }
+    body
+}
+
+fn quota(world: &World, used: u64, deleted: u64) -> Option<Value> {
+    let switches = world.switches().graph;
+    let total = match switches.quota_told {
+        QuotaTold::Whole => switches.quota_bytes,
+        QuotaTold::Zero => {
+            return Some(json!({"deleted": 0, "remaining": 0, "state": "normal", "total": 0, "used": 0}));
+        }
+        QuotaTold::Absent => return None,
+    };
+    Some(json!({
+        "deleted": deleted,
+        "remaining": total.saturating_sub(used).saturating_sub(deleted),
+        "state": if used.saturating_add(deleted) >= total { "exceeded" } else { "normal" },
+        "total": total,
+        "used": used,
+    }))
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use self::facets::{
     DeletedFacet, Empty, FileFacet, FileSystemInfo, FolderFacet, Hashes, Identities, Identity, ItemJson,
-    PackageFacet, ParentReference, RemoteItem, SharedFacet, SpecialFolder,
+    PackageFacet, ParentReference, RemoteItem, SharedFacet, SpecialFolder, Time,
 };
 use super::{Call, download, timestamp};
 use crate::drive::Drive;
@@ -26,7 +26,7 @@ use crate::switches::{ParentPaths, Switches, TombstoneFacets};
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// Bytes by which a wrong listed size is wrong.
 const SIZE_ERROR: u64 = 2_207;
-/// Times that mean nothing, as the service has told them.
+/// Times that mean nothing, as the service has told them. It has also told null, or nothing at all.
 const INVALID_TIMES: [&str; 2] = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"];
 /// What a client that looks after permissions prefers, all together (graph-behaviour §2.6).
 const SHARING_PREFERENCES: [&str; 3] =
@@ -114,8 +114,8 @@ impl<'a> Writer<'a> {
             size: Some(if vault { 0 } else { self.listed_size(item) }),
             e_tag: (personal || !is_root).then(|| ids.e_tag(item.slot, item.version)),
             c_tag,
-            created_date_time: Some(created),
-            last_modified_date_time: Some(modified),
+            created_date_time: created,
+            last_modified_date_time: modified,
             web_url: above.filter(|_| !vault).map(|above| self.web_url(item, above)),
             parent_reference: self.parent(item, above),
             created_by: by,
@@ -150,8 +150,8 @@ impl<'a> Writer<'a> {
             size: None,
             e_tag: None,
             c_tag: None,
-            created_date_time: None,
-            last_modified_date_time: None,
+            created_date_time: Time::Absent,
+            last_modified_date_time: Time::Absent,
             web_url: None,
             parent_reference: self.parent(item, None),
             created_by: None,
@@ -187,12 +187,14 @@ impl<'a> Writer<'a> {
     }
 
     /// When the service saw the item created and last modified.
-    fn times(&self, item: &Snapshot) -> (String, String) {
+    fn times(&self, item: &Snapshot) -> (Time, Time) {
         if self.struck(item, &FaultKind::InvalidTimestamps) {
-            let time = INVALID_TIMES.get(usize::try_from(item.slot % 2).unwrap_or_default()).unwrap_or(&"");
-            return ((*time).to_owned(), (*time).to_owned());
+            let which = usize::try_from(item.slot % 4).unwrap_or_default();
+            let instead = if which == INVALID_TIMES.len() { Time::Null } else { Time::Absent };
+            let time = INVALID_TIMES.get(which).map_or(instead, |time| Time::Told((*time).to_owned()));
+            return (time.clone(), time);
         }
-        let write = |seconds| timestamp::write(self.drive.ids.kind(), self.moment(item, seconds));
+        let write = |seconds| Time::Told(timestamp::write(self.drive.ids.kind(), self.moment(item, seconds)));
         (write(item.created), write(item.modified))
     }
 
@@ -200,7 +202,7 @@ impl<'a> Writer<'a> {
     fn claimed(&self, item: &Snapshot) -> FileSystemInfo {
         let (created, modified) = self.times(item);
         let extra = item.extra.as_ref().filter(|_| !self.struck(item, &FaultKind::InvalidTimestamps));
-        let write = |at_ms: u64| timestamp::write(self.drive.ids.kind(), at_ms);
+        let write = |at_ms: u64| Time::Told(timestamp::write(self.drive.ids.kind(), at_ms));
         FileSystemInfo {
             created_date_time: extra.and_then(|extra| extra.created_ms).map_or(created, write),
             last_modified_date_time: extra.and_then(|extra| extra.modified_ms).map_or(modified, write),

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::Call;
 use super::conditions::{check_name, check_quota, check_version, conflict, refused};
 use super::error::GraphError;
 use super::items::{find, locate, written};
 use super::route::ItemRef;
+use super::{Call, receive_bytes};
 use crate::content::ContentReader;
 use crate::drive::Drive;
 use crate::drive::change::ChangeError;
@@ -34,6 +34,7 @@ pub(super) async fn answer(
     call.check_lock()?;
     let conflict = conflict(call, None, Conflict::Replace)?;
     let length = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
+    receive_bytes(call.world, &call.caller.key(), length)?;
     call.world.counters.add(|counts| counts.bytes_received += length);
     let kept = call.world.room.keep(call.body.clone()).map_err(GraphError::no_room)?;
     let target = Destination::of(call, drive, wanted, None)?;

@@ -1,9 +1,15 @@
 //! What an address of Graph means (graph-behaviour §1.1). Paths with colons do not fit a table of routes, so they are read here.
 
-use axum::http::Method;
-use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
+use axum::http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::query::Query;
 use crate::counters::Endpoint;
+
+/// What is encoded in a path of names.
+const NAMES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
 
 /// Which drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +186,23 @@ impl Route {
             Self::Subscriptions | Self::Subscription(_) | Self::Reauthorize(_) => Endpoint::Subscription,
             Self::Batch => Endpoint::Batch,
         }
+    }
+}
+
+/// A path in which `/children('@a1')` is put as a path of names, `:/…:`, with its argument from the query: clients write so for the
+/// cloud in China (graph-behaviour §9.5).
+pub(crate) fn with_argument<'a>(path: &'a str, query: &Query) -> Cow<'a, str> {
+    let Some((before, call)) = path.split_once("/children(") else { return Cow::Borrowed(path) };
+    let Some((alias, after)) = call.split_once(')') else { return Cow::Borrowed(path) };
+    let alias = decoded(alias).unwrap_or_default();
+    let argument = query.get(alias.trim_matches('\''));
+    let names = argument.and_then(|text| text.strip_prefix('\'')?.strip_suffix('\''));
+    match names {
+        Some(names) => {
+            let names = utf8_percent_encode(names, NAMES);
+            Cow::Owned(format!("{before}:/{names}:{after}"))
+        }
+        None => Cow::Borrowed(path),
     }
 }
 

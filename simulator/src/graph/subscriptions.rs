@@ -49,6 +49,8 @@ struct Subscription {
     client_id: String,
     /// The last change of the drive it was told about.
     told: u64,
+    /// Whether it is told about other permissions as well.
+    sharing: bool,
 }
 
 /// All subscriptions.
@@ -132,6 +134,7 @@ async fn create(call: &Call<'_>) -> Result<Response, GraphError> {
     let world = call.world;
     let expires_ms = expiry(world, &asked.expiration_date_time)?;
     let (drive, folder, told) = watched(call, &asked.resource)?;
+    let personal = world.drive_at(drive).is_some_and(|drive| drive.ids.kind() == DriveKind::Personal);
     let same = |one: &Subscription| {
         let place = one.drive == drive && one.folder == folder && one.client_id == call.caller.client_id;
         place && one.notification_url == asked.notification_url
@@ -163,6 +166,7 @@ async fn create(call: &Call<'_>) -> Result<Response, GraphError> {
         tid: call.caller.tid.clone(),
         client_id: call.caller.client_id.clone(),
         told,
+        sharing: call.prefers("includesecuritywebhooks") || personal,
     };
     let body = subscription.json();
     {

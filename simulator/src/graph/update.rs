@@ -14,6 +14,7 @@ use super::{Call, timestamp};
 use crate::drive::Drive;
 use crate::drive::change::ChangeError;
 use crate::drive::item::{Item, ROOT, Slot};
+use crate::drive::spec::DriveKind;
 use crate::drive::tree::Place;
 use crate::drive::writes::Conflict;
 
@@ -122,6 +123,10 @@ pub(super) async fn answer(
             call.appeared(tree, item.slot);
         } else {
             tree.touch(item.slot);
+        }
+        // Another time of modification is another version, but not of personal drives (graph-behaviour §5.3).
+        if times.1.is_some() && drive.ids.kind() != DriveKind::Personal {
+            tree.archive_times(item.slot);
         }
         tree.set_times(item.slot, times.0, times.1);
         Ok::<_, ChangeError>(())

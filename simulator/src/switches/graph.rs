@@ -34,8 +34,12 @@ pub struct GraphSwitches {
     pub quota_bytes: u64,
     /// Ends of names of files that SharePoint rewrites when they are uploaded to a library (graph-behaviour §5.3).
     pub enriched_name_ends: Vec<String>,
+    /// What a drive tells of its quota.
+    pub quota_told: QuotaTold,
     /// Seconds a copy takes (graph-behaviour §3).
     pub copy_seconds: u64,
+    /// The state of a copy that is done is answered with 303 and the address of the new item (graph-behaviour §3).
+    pub copy_ends_with_303: bool,
     /// Ids of applications that mirror: the critic notes every write of theirs.
     pub mirror_clients: Vec<String>,
 }
@@ -55,7 +59,9 @@ impl Default for GraphSwitches {
             malware: MalwareAnswer::Code,
             quota_bytes: 1 << 40,
             enriched_name_ends: Vec::new(),
+            quota_told: QuotaTold::default(),
             copy_seconds: 0,
+            copy_ends_with_303: false,
             mirror_clients: Vec::new(),
         }
     }
@@ -70,6 +76,19 @@ pub enum MalwareAnswer {
     Code,
     /// 403 with the header `X-Virus-Infected`.
     Header,
+}
+
+/// What a drive tells of its quota (graph-behaviour §1.1). Limits hold in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaTold {
+    /// Everything.
+    #[default]
+    Whole,
+    /// That nothing is there and nothing is left, as shared and restricted drives do.
+    Zero,
+    /// Nothing.
+    Absent,
 }
 
 /// Settings of upload sessions (graph-behaviour §5.2).
@@ -108,6 +127,10 @@ pub struct LimitSwitches {
     pub resource_units_per_day: Option<u32>,
     /// Requests one user may make in five minutes.
     pub user_requests_per_five_minutes: Option<u32>,
+    /// Bytes one app may upload per hour in one tenant.
+    pub ingress_bytes_per_hour: Option<u64>,
+    /// Bytes one app may download per hour in one tenant.
+    pub egress_bytes_per_hour: Option<u64>,
     /// Refused calls count like others.
     pub refused_calls_count: bool,
     /// `RateLimit-*` headers for applications that act for themselves, once 80 % of a minute's units are used.

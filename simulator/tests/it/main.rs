@@ -32,6 +32,8 @@ mod faults;
 #[cfg(test)]
 mod foreign_clients;
 #[cfg(test)]
+mod habits;
+#[cfg(test)]
 mod id_token;
 #[cfg(test)]
 mod items;

@@ -248,6 +248,7 @@ fn faults() -> Vec<FaultKind> {
         FaultKind::ConnReset { moment: ResetMoment::After },
         FaultKind::HeaderStall { milliseconds: 1 },
         FaultKind::RangeIgnored,
+        FaultKind::ErrorFile,
         FaultKind::MissingHash,
         FaultKind::WrongHash,
         FaultKind::WrongListedSize,

@@ -60,7 +60,7 @@ impl Receiver {
     }
 
     /// Waits until so many notifications have come.
-    async fn wait(&self, count: usize) -> Vec<Value> {
+    pub(crate) async fn wait(&self, count: usize) -> Vec<Value> {
         let all = async {
             loop {
                 let received = self.received.lock().unwrap().clone();

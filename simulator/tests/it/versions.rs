@@ -44,3 +44,28 @@ async fn section_12_versions_of_personal_drives_stay() {
     let version = format!("me/drive/items/{}/versions/1.0", made.text("/id"));
     assert_eq!(bench.call("DELETE", &token, &version, &json!({})).await.status, 405);
 }
+
+#[tokio::test]
+async fn section_5_3_another_time_makes_a_version_except_on_personal_drives() {
+    for (kind, versions) in [
+        (DriveKind::Business, json!(["3.0", "2.0", "1.0"])),
+        (DriveKind::DocumentLibrary, json!(["3.0", "2.0", "1.0"])),
+        (DriveKind::Personal, json!(["2.0", "1.0"])),
+    ] {
+        let (bench, drive, token) = Bench::writable(kind).await;
+        let base = format!("drives/{}", drive.id());
+        let made = bench.put(&token, &format!("{base}/root:/a:/content"), b"one").await;
+        let item = format!("{base}/items/{}", made.text("/id"));
+        let times = json!({"fileSystemInfo": {"lastModifiedDateTime": "2020-01-02T03:04:05Z"}});
+        let dated = bench.call("PATCH", &token, &item, &times).await;
+        assert_eq!((dated.status, &dated.body["cTag"]), (200, &made.body["cTag"]));
+        bench.put(&token, &format!("{base}/root:/a:/content"), b"second").await;
+        let listed = bench.get(&token, &format!("{item}/versions")).await;
+        let told: Vec<_> = listed.body["value"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+        assert_eq!(json!(told), versions, "{kind:?}");
+        let old = told[1].as_str().unwrap();
+        let way = bench.get(&token, &format!("{item}/versions/{old}/content")).await;
+        let content = bench.http.get(way.header("location").unwrap()).send().await.unwrap();
+        assert_eq!(content.bytes().await.unwrap(), "one", "{kind:?} {old}");
+    }
+}

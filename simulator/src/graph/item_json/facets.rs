@@ -15,10 +15,10 @@ pub(in crate::graph) struct ItemJson<'a> {
     pub(super) e_tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) c_tag: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_date_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_modified_date_time: Option<String>,
+    #[serde(skip_serializing_if = "Time::is_absent")]
+    pub(super) created_date_time: Time,
+    #[serde(skip_serializing_if = "Time::is_absent")]
+    pub(super) last_modified_date_time: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) web_url: Option<String>,
     pub(super) parent_reference: ParentReference<'a>,
@@ -140,6 +140,23 @@ pub(super) struct DeletedFacet {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct FileSystemInfo {
-    pub(super) created_date_time: String,
-    pub(super) last_modified_date_time: String,
+    #[serde(skip_serializing_if = "Time::is_absent")]
+    pub(super) created_date_time: Time,
+    #[serde(skip_serializing_if = "Time::is_absent")]
+    pub(super) last_modified_date_time: Time,
+}
+
+/// A time, or what the service tells in its place (graph-behaviour §1.3).
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum Time {
+    Told(String),
+    Null,
+    Absent,
+}
+
+impl Time {
+    const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
 }

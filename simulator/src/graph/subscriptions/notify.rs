@@ -89,7 +89,7 @@ fn due(world: &World) -> Vec<(String, Value)> {
 fn changed(world: &World, subscription: &Subscription) -> Option<u64> {
     let drive = world.drive_at(subscription.drive)?;
     let tree = drive.tree();
-    tree.has_changed(subscription.folder, subscription.told).then(|| tree.sequence())
+    tree.has_changed(subscription.folder, subscription.told, subscription.sharing).then(|| tree.sequence())
 }
 
 fn notification(subscription: &Subscription) -> Value {

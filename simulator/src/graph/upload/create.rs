@@ -66,6 +66,7 @@ pub(in crate::graph) fn answer(
     }
     let session = Session {
         drive: drive.index,
+        caller: call.caller.key(),
         kind: drive.ids.kind(),
         destination,
         conflict,

@@ -6,6 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::super::error::GraphError;
+use super::super::receive_bytes;
 use super::{commit, status};
 use crate::critic::ViolationKind;
 use crate::faults::Hits;
@@ -56,6 +57,8 @@ pub(super) async fn put(
         let detail = format!("a chunk of {length} bytes, which is no multiple of {ALIGNMENT_BYTES}");
         world.note(ViolationKind::MisalignedChunk, detail);
     }
+    let session = world.uploads.get(token).ok_or_else(super::unknown)?;
+    receive_bytes(world, &session.caller, length)?;
     let kept = world.room.keep(body).map_err(GraphError::no_room)?;
     let session = world.uploads.change(token, |session| {
         if session.total.is_some_and(|known| known != total) {

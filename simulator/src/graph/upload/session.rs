@@ -10,6 +10,7 @@ use crate::drive::spec::DriveKind;
 use crate::drive::writes::Conflict;
 use crate::lock::lock;
 use crate::switches::UploadSwitches;
+use crate::throttle::CallerKey;
 use crate::world::World;
 
 /// Most sessions at a time; further ones are refused.
@@ -19,6 +20,8 @@ const MAX_SESSIONS: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) drive: u32,
+    /// Whose limits it is under.
+    pub(super) caller: CallerKey,
     pub(super) kind: DriveKind,
     pub(super) destination: Destination,
     pub(super) conflict: Conflict,
