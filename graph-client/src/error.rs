@@ -62,6 +62,9 @@ pub enum GraphError {
     /// The service takes the content for malware.
     #[error("the service takes the content for malware and does not hand it out")]
     Malware,
+    /// It lies in a Personal Vault, which nobody but its owner can open; there is no code of its own for that (400).
+    #[error("it lies in a Personal Vault, which cannot be opened from here")]
+    Vault,
     /// Any other refusal that repeating does not change.
     #[error("Graph refuses the request with status {status}{codes}")]
     Rejected {
@@ -168,6 +171,7 @@ impl GraphError {
             | Self::Resync { .. }
             | Self::Locked { .. }
             | Self::Malware
+            | Self::Vault
             | Self::Rejected { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
@@ -217,6 +221,7 @@ impl GraphError {
             Self::Resync { .. } => "CURSOR_EXPIRED",
             Self::Locked { .. } => "LOCKED",
             Self::Malware => "MALWARE",
+            Self::Vault => "PERSONAL_VAULT",
             Self::Rejected { .. } => "REQUEST_REFUSED",
             Self::Throttled { .. } => "THROTTLED",
             Self::Unavailable { .. } => "GRAPH_UNAVAILABLE",

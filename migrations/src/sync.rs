@@ -9,6 +9,9 @@ mod m20261121_000002_back_off_items;
 mod m20261121_000003_know_files;
 mod m20261121_000004_create_throttles;
 mod m20261121_000005_add_run_activity;
+mod m20261121_000006_scope_items;
+mod m20261121_000007_list_afresh_and_share;
+mod m20261121_000008_filter_items;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -22,6 +25,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_know_files::Migration),
             Box::new(m20261121_000004_create_throttles::Migration),
             Box::new(m20261121_000005_add_run_activity::Migration),
+            Box::new(m20261121_000006_scope_items::Migration),
+            Box::new(m20261121_000007_list_afresh_and_share::Migration),
+            Box::new(m20261121_000008_filter_items::Migration),
         ]
     }
 

@@ -25,8 +25,9 @@ pub mod up;
 pub async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     let endpoints = &cli.global.endpoints;
     match cli.command {
-        Command::Demo(arguments) => demo::run(arguments, *output).await,
-        Command::Up(arguments) => up::run(*arguments, *output).await,
+        // These two hold whole services, too large to lie on the stack of every other command.
+        Command::Demo(arguments) => Box::pin(demo::run(arguments, *output)).await,
+        Command::Up(arguments) => Box::pin(up::run(*arguments, *output)).await,
         Command::Connect(arguments) => connect::run(arguments, endpoints, *output).await,
         Command::Connections(arguments) => connections::run(arguments, endpoints, *output).await,
         Command::Source(arguments) => source::run(arguments, endpoints, *output).await,

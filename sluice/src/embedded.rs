@@ -87,7 +87,8 @@ impl Parts {
                 })?;
             idle.push(worker);
         }
-        let Self { token_listener, sync_listener, token, sync, .. } = self;
+        let Self { token_listener, sync_listener, token, mut sync, .. } = self;
+        sync.token_service = Some(endpoint(&token_listener)?);
         Ok(Ready { token_listener, sync_listener, token, sync, clock, idle, services, workers })
     }
 }

@@ -80,6 +80,14 @@ pub struct Source {
     pub local_folder: Option<String>,
     /// Time between runs, in seconds.
     pub interval_seconds: Option<u64>,
+    /// Time between full comparisons, in seconds; absent for the service's own.
+    pub full_listing_interval_seconds: Option<u64>,
+    /// Patterns of what is mirrored; none for everything.
+    pub include: Vec<String>,
+    /// Patterns of what is left out.
+    pub exclude: Vec<String>,
+    /// Size of the largest file that is mirrored.
+    pub max_file_bytes: Option<i64>,
     /// When the next run is due.
     pub next_run_time: Option<String>,
     /// The newest run.
@@ -91,6 +99,7 @@ pub struct Source {
 impl From<sync::Source> for Source {
     fn from(proto: sync::Source) -> Self {
         let state = proto.state().as_str_name();
+        let filter = proto.filter.unwrap_or_default();
         Self {
             state: without_prefix(state, "SOURCE_STATE_"),
             local_folder: proto.destination.map(|Destination::LocalFolder(folder)| folder.path),
@@ -99,6 +108,14 @@ impl From<sync::Source> for Source {
                 .as_ref()
                 .and_then(duration_from_proto)
                 .map(|span| span.as_secs()),
+            full_listing_interval_seconds: proto
+                .full_listing_interval
+                .as_ref()
+                .and_then(duration_from_proto)
+                .map(|span| span.as_secs()),
+            max_file_bytes: Some(filter.max_file_bytes).filter(|most| *most > 0),
+            include: filter.include,
+            exclude: filter.exclude,
             next_run_time: instant(proto.next_run_time.as_ref()),
             latest_run: filled(proto.latest_run),
             create_time: instant(proto.create_time.as_ref()),
@@ -129,6 +146,8 @@ pub struct Run {
     pub end_time: Option<String>,
     /// Seconds from start to end.
     pub duration_seconds: Option<f64>,
+    /// Why it lists what it lists: `CHANGES`, `FIRST`, `PERIODIC`, `LINK_EXPIRED` or `LINK_UNUSABLE`.
+    pub listing_cause: Option<String>,
     /// What it did.
     pub stats: RunStats,
     /// Items that could not be finished.
@@ -224,6 +243,7 @@ impl From<sync::Run> for Run {
     fn from(proto: sync::Run) -> Self {
         let state = proto.state().as_str_name();
         let phase = proto.phase().as_str_name();
+        let listing = proto.listing_cause().as_str_name();
         let did = proto.stats.unwrap_or_default();
         let activity = proto.activity.unwrap_or_default();
         Self {
@@ -233,6 +253,8 @@ impl From<sync::Run> for Run {
             create_time: instant(proto.create_time.as_ref()),
             end_time: instant(proto.end_time.as_ref()),
             name: proto.name,
+            listing_cause: filled(without_prefix(listing, "LISTING_CAUSE_"))
+                .filter(|cause| cause != UNSPECIFIED),
             reason: filled(proto.reason),
             detail: filled(proto.detail),
             stats: RunStats {

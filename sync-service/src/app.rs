@@ -16,7 +16,13 @@ use service_kit::{
 };
 use tokio::net::TcpListener;
 
-use crate::{config::Config, ops::Ctx, rpc, store::Store};
+use crate::{
+    config::Config,
+    ops::{Ctx, Settings},
+    rpc,
+    store::Store,
+    tokens,
+};
 
 /// sync-service, running.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +70,25 @@ impl App {
             if config.database.is_sqlite() { Policy::MigrateEmbedded } else { Policy::RequireCurrent };
         let connection = database::connect(&config.database, &config.pool).await?;
         migrations::ensure(&connection, Schema::Sync, policy).await?;
-        let ctx = Ctx::new(Store::new(connection), clock);
+        let settings = Settings {
+            full_interval: config.full_interval,
+            lease_ttl: config.lease_ttl,
+            caps: config.caps,
+            follows_connections: config.token_service.is_some(),
+        };
+        let ctx = Ctx { settings, ..Ctx::new(Store::new(connection), clock) };
         let shutdown = lifecycle.shutdown_token();
+        let follower = ctx.clone();
         let server = GrpcServer::new(lifecycle, config.limits)
             .reflection(proto::FILE_DESCRIPTOR_SET)
             .add(SourceServiceServer::new(rpc::Sources::new(ctx.clone())))
             .add(RunServiceServer::new(rpc::Runs::new(ctx.clone(), shutdown.clone())))
             .add(WorkerServiceServer::new(rpc::Workers::new(ctx, shutdown)))
             .serve(listener)?;
+        if let Some(token_service) = config.token_service {
+            lifecycle
+                .spawn("connections", tokens::follow(follower, token_service, lifecycle.shutdown_token()));
+        }
         Ok(Self { server })
     }
 

@@ -18,6 +18,7 @@ pub mod domain;
 pub mod ops;
 pub mod rpc;
 pub mod store;
+pub mod tokens;
 pub mod worker;
 
 pub use app::App;

@@ -4,6 +4,8 @@
 //! No network call happens while one is open.
 
 mod codes;
+pub mod connections;
+pub mod due;
 mod entity;
 pub mod items;
 pub mod notices;

@@ -18,8 +18,10 @@ const MAX_CODE_CHARS: usize = 64;
 pub(crate) struct ErrorBody {
     pub(crate) codes: ErrorCodes,
     /// The message says that a delta token is not supported. There is no code of its own for it, and the message is an
-    /// identifier in quotes, so it is the one text that is looked at.
+    /// identifier in quotes, so it is one of two texts that are looked at.
     pub(crate) delta_token_refused: bool,
+    /// The message says `ObjectHandle is Invalid`: so a Personal Vault answers, and nothing else tells it apart.
+    pub(crate) object_handle_invalid: bool,
 }
 
 impl ErrorBody {
@@ -28,15 +30,17 @@ impl ErrorBody {
         let Ok(document) = serde_json::from_slice::<Value>(bytes) else { return Self::default() };
         let mut codes = Vec::new();
         let mut delta_token_refused = false;
+        let mut object_handle_invalid = false;
         let mut level = document.get("error");
         for _ in 0..MAX_DEPTH {
             let Some(error) = level else { break };
             codes.extend(error.get("code").and_then(Value::as_str).and_then(word));
             let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
             delta_token_refused |= message.contains("'DeltaToken' not supported");
+            object_handle_invalid |= message.contains("ObjectHandle is Invalid");
             level = error.get("innerError").or_else(|| error.get("innererror"));
         }
-        Self { codes: ErrorCodes(codes), delta_token_refused }
+        Self { codes: ErrorCodes(codes), delta_token_refused, object_handle_invalid }
     }
 }
 

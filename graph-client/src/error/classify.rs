@@ -20,7 +20,7 @@ pub(crate) struct Answer {
 /// The error that an answer means. `throttle_default` is the pause when it should have said how long to wait, and does not.
 pub(crate) fn classify(answer: Answer, throttle_default: Duration) -> GraphError {
     let Answer { operation, status, retry_after, infected, body } = answer;
-    let delta_token_refused = body.delta_token_refused;
+    let (delta_token_refused, in_vault) = (body.delta_token_refused, body.object_handle_invalid);
     let codes = body.codes;
     if infected || codes.contain("malwareDetected") {
         return GraphError::Malware;
@@ -33,6 +33,7 @@ pub(crate) fn classify(answer: Answer, throttle_default: Duration) -> GraphError
         return GraphError::Resync { codes };
     }
     match status {
+        400 if in_vault => GraphError::Vault,
         300..=399 => GraphError::Redirected { status },
         401 | 410 if operation == Operation::Download => GraphError::LinkExpired,
         401 => GraphError::Unauthorized { codes },
@@ -150,6 +151,19 @@ mod tests {
         let mut infected = answer(Operation::Download, 403, "");
         infected.infected = true;
         assert!(matches!(classify(infected, DEFAULT), GraphError::Malware));
+    }
+
+    #[test]
+    fn rclone_8736_a_vault_is_told_apart_by_its_message_alone() {
+        let body = r#"{"error":{"code":"invalidRequest","message":"ObjectHandle is Invalid"}}"#;
+        for operation in [Operation::Item, Operation::DeltaPage] {
+            let error = classify(answer(operation, 400, body), DEFAULT);
+            assert_eq!((error.reason(), error.retry()), ("PERSONAL_VAULT", Retry::Never));
+        }
+        assert_eq!(
+            classify(answer(Operation::Item, 400, &code("invalidRequest")), DEFAULT).reason(),
+            "REQUEST_REFUSED"
+        );
     }
 
     #[test]

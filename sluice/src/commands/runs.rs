@@ -199,6 +199,7 @@ fn text(run: &Run) -> String {
         ("started", &optional(&run.create_time)),
         ("ended", &optional(&run.end_time)),
         ("listed", &format!("{} items on {} pages", number(stats.items_listed), number(stats.pages))),
+        ("because", &optional(&run.listing_cause.as_deref().and_then(listing_cause).map(str::to_owned))),
         ("transferred", &transferred),
         ("folders made", &some(stats.folders_made)),
         ("moved", &some(stats.items_moved)),
@@ -235,6 +236,17 @@ fn text(run: &Run) -> String {
         text.push_str(&table(&["SLOWEST", "RECEIVED", "PATH"], rows));
     }
     text
+}
+
+/// Why a run listed the whole drive, in words; nothing for one that only looked for changes.
+fn listing_cause(cause: &str) -> Option<&'static str> {
+    match cause {
+        "FIRST" => Some("first listing of the drive"),
+        "PERIODIC" => Some("full comparison, due from time to time"),
+        "LINK_EXPIRED" => Some("the provider asked for a full listing"),
+        "LINK_UNUSABLE" => Some("the feed failed in run after run, so it was begun anew"),
+        _ => None,
+    }
 }
 
 fn number(number: i64) -> String {

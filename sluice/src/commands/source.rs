@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use proto::sync::v1::{
-    CreateSourceRequest, DeleteSourceRequest, ListSourcesRequest, LocalFolder, Source as ProtoSource,
-    SourceState, source::Destination,
+    CreateSourceRequest, DeleteSourceRequest, Filter as ProtoFilter, ListSourcesRequest, LocalFolder,
+    Source as ProtoSource, SourceState, UpdateSourceRequest, source::Destination,
 };
 use serde::Serialize;
 use service_kit::{clock::duration_to_proto, exit::Exit};
@@ -31,6 +31,8 @@ enum Action {
     Add(Add),
     /// Lists sources.
     List(Filter),
+    /// Changes a source; what is not named stays as it is. A new filter replaces the old one.
+    Update(Update),
     /// Forgets a source; the files at its destination stay.
     Remove {
         /// For example tenants/acme/sources/docs.
@@ -56,9 +58,70 @@ struct Add {
     /// Time between two runs, for example 15m or 6h [default: 15m].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     interval: Option<Duration>,
+    /// Time between full comparisons with the drive, for example 1d [default: the service's own, 7 days].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    full_listing: Option<Duration>,
+    #[command(flatten)]
+    patterns: Patterns,
     /// Text for people.
     #[arg(long, value_name = "TEXT", default_value = "")]
     display_name: String,
+}
+
+/// What of a drive is mirrored.
+#[derive(Args, Clone, Debug)]
+struct Patterns {
+    /// Mirror only what matches, for example '*.pdf' or 'Reports/2026'; may be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Leave out what matches, for example '*.tmp' or 'Archive'; may be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Leave out files larger than this many bytes.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(i64).range(1..))]
+    max_size: Option<i64>,
+}
+
+impl Patterns {
+    fn is_empty(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty() && self.max_size.is_none()
+    }
+
+    fn message(self) -> ProtoFilter {
+        ProtoFilter {
+            include: self.include,
+            exclude: self.exclude,
+            max_file_bytes: self.max_size.unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+#[group(id = "change", required = true, multiple = true, args = ["interval", "full_listing", "display_name", "include", "exclude", "max_size", "no_filter", "suspend", "resume"])]
+struct Update {
+    /// For example tenants/acme/sources/docs.
+    #[arg(value_parser = SourceName::parse)]
+    name: SourceName,
+    /// Time between two runs, for example 15m or 6h.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    interval: Option<Duration>,
+    /// Time between full comparisons with the drive, for example 1d.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    full_listing: Option<Duration>,
+    #[command(flatten)]
+    patterns: Patterns,
+    /// Mirror everything again.
+    #[arg(long, conflicts_with_all = ["include", "exclude", "max_size"])]
+    no_filter: bool,
+    /// Text for people.
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// Starts no more runs.
+    #[arg(long, conflicts_with = "resume")]
+    suspend: bool,
+    /// Starts runs again.
+    #[arg(long)]
+    resume: bool,
 }
 
 #[derive(Args, Debug)]
@@ -98,6 +161,7 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
     match arguments.action {
         Action::Add(add) => self::add(add, endpoints, output).await,
         Action::List(filter) => list(&filter, endpoints, output).await,
+        Action::Update(update) => self::update(update, endpoints, output).await,
         Action::Remove { name } => remove(&name, endpoints, output).await,
     }
 }
@@ -113,6 +177,8 @@ async fn add(add: Add, endpoints: &Endpoints, output: Output) -> Result<Exit, Fa
             drive: add.drive,
             destination: Some(Destination::LocalFolder(LocalFolder { path })),
             interval: add.interval.map(duration_to_proto),
+            full_listing_interval: add.full_listing.map(duration_to_proto),
+            filter: Some(add.patterns.message()),
             ..ProtoSource::default()
         }),
     };
@@ -122,6 +188,38 @@ async fn add(add: Add, endpoints: &Endpoints, output: Output) -> Result<Exit, Fa
         .create_source(call(request))
         .await
         .map_err(|status| Failure::from_status(&format!("add {}", add.name), &status))?;
+    let source = Source::from(answer.into_inner().source.unwrap_or_default());
+    output.result(&source, text)?;
+    Ok(Exit::Done)
+}
+
+async fn update(update: Update, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
+    let named = [
+        ("interval", update.interval.is_some()),
+        ("full_listing_interval", update.full_listing.is_some()),
+        ("display_name", update.display_name.is_some()),
+        ("filter", update.no_filter || !update.patterns.is_empty()),
+        ("suspended", update.suspend || update.resume),
+    ];
+    let paths = named.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned()).collect();
+    let request = UpdateSourceRequest {
+        source: Some(ProtoSource {
+            name: update.name.to_string(),
+            interval: update.interval.map(duration_to_proto),
+            full_listing_interval: update.full_listing.map(duration_to_proto),
+            filter: Some(update.patterns.message()),
+            display_name: update.display_name.unwrap_or_default(),
+            suspended: update.suspend,
+            ..ProtoSource::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths }),
+    };
+    let answer = endpoints
+        .sources()
+        .await?
+        .update_source(call(request))
+        .await
+        .map_err(|status| Failure::from_status(&format!("update {}", update.name), &status))?;
     let source = Source::from(answer.into_inner().source.unwrap_or_default());
     output.result(&source, text)?;
     Ok(Exit::Done)
@@ -147,12 +245,20 @@ fn text(source: &Source) -> String {
         ("drive", &source.drive),
         ("folder", &optional(&source.local_folder)),
         ("every", &interval(source)),
+        ("full comparison every", &span(source.full_listing_interval_seconds)),
+        ("only", &source.include.join(" ")),
+        ("without", &source.exclude.join(" ")),
+        ("files up to", &source.max_file_bytes.map(|most| format!("{most} bytes")).unwrap_or_default()),
         ("next run", &optional(&source.next_run_time)),
     ])
 }
 
 fn interval(source: &Source) -> String {
-    let span = source.interval_seconds.map(Duration::from_secs);
+    span(source.interval_seconds)
+}
+
+fn span(seconds: Option<u64>) -> String {
+    let span = seconds.map(Duration::from_secs);
     span.map(|span| humantime::format_duration(span).to_string()).unwrap_or_default()
 }
 

@@ -16,8 +16,9 @@ sluice connections list: --tenant --state
 sluice connections show: NAME
 sluice connections remove: NAME
 sluice source:
-sluice source add: NAME --connection --drive --to --interval --display-name
+sluice source add: NAME --connection --drive --to --interval --full-listing --include --exclude --max-size --display-name
 sluice source list: --tenant --state
+sluice source update: NAME --interval --full-listing --include --exclude --max-size --no-filter --display-name --suspend --resume
 sluice source remove: NAME
 sluice sync: NAME --watch --no-watch
 sluice runs: SOURCE --source --tenant --state --limit

@@ -1,6 +1,6 @@
 //! sync-service as a process of its own.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use service_kit::{
@@ -13,7 +13,11 @@ use service_kit::{
     server,
     telemetry::{self, LogFormat},
 };
-use sync_service::{App, Config};
+use sync_service::{
+    App, Config,
+    domain::fairness::Caps,
+    worker::{self, Endpoint},
+};
 
 /// Keeps sources, runs, cursors and the index of items.
 #[derive(Parser)]
@@ -40,6 +44,25 @@ struct ServeArgs {
     /// File with the database password.
     #[arg(long, env = "SLUICE_SYNC_DATABASE_PASSWORD_FILE")]
     database_password_file: Option<PathBuf>,
+    /// Address of token-service, such as http://127.0.0.1:7401: a source whose connection is broken then sleeps, and wakes as soon as
+    /// somebody has signed in again. Without it, such a source is tried at its interval.
+    #[arg(long, env = "SLUICE_TOKEN_SERVICE", value_parser = worker::endpoint)]
+    token_service: Option<Endpoint>,
+    /// Hours between full comparisons of a drive with the index, for sources that name none; 1 to 2160. They find what a drive's feed
+    /// did not tell.
+    #[arg(long, env = "SLUICE_FULL_LISTING_HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(1..=2160))]
+    full_listing_hours: u16,
+    /// Seconds until the run of a worker that died is taken over by another one, 2 to 3600.
+    #[arg(long, env = "SLUICE_LEASE_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(2..=3600))]
+    lease_seconds: u16,
+    /// Most runs at once of one tenant.
+    #[arg(long, env = "SLUICE_MAX_RUNS_PER_TENANT", default_value_t = Caps::default().tenant,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    max_runs_per_tenant: u32,
+    /// Most runs at once with one connection.
+    #[arg(long, env = "SLUICE_MAX_RUNS_PER_CONNECTION", default_value_t = Caps::default().connection,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    max_runs_per_connection: u32,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -68,7 +91,14 @@ async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     };
     let listener = server::bind(args.listen).await?;
     let lifecycle = Lifecycle::new();
-    App::start(Config::new(database), listener, &lifecycle, Arc::new(SystemClock))
+    let config = Config {
+        full_interval: Duration::from_hours(u64::from(args.full_listing_hours)),
+        lease_ttl: Duration::from_secs(u64::from(args.lease_seconds)),
+        caps: Caps { tenant: args.max_runs_per_tenant, connection: args.max_runs_per_connection },
+        token_service: args.token_service,
+        ..Config::new(database)
+    };
+    App::start(config, listener, &lifecycle, Arc::new(SystemClock))
         .await
         .map_err(|error| Failure::new(error.exit(), error))?;
     process::serve_until_told(&lifecycle).await

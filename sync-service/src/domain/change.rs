@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use service_kit::clock::Timestamp;
 
 use super::{
-    item::{Desired, Kind, content_version},
+    item::{Desired, Kind, Scope, content_version},
     local_name,
 };
 
@@ -18,6 +18,8 @@ pub enum Facet {
     Folder,
     /// `root`.
     Root,
+    /// `specialFolder` with the name `vault`, whatever else it carries.
+    Vault,
     /// `package`, `remoteItem`, or none that is known.
     Other,
 }
@@ -94,6 +96,7 @@ fn change(item: ListedItem) -> Option<Change> {
         Facet::File => Kind::File,
         Facet::Folder => Kind::Folder,
         Facet::Root => Kind::Root,
+        Facet::Vault => Kind::Vault,
         Facet::Other => Kind::Opaque,
     };
     if item.id.is_empty() {
@@ -112,13 +115,14 @@ fn change(item: ListedItem) -> Option<Change> {
     let hash = Some(item.hash).filter(|hash| !hash.is_empty());
     let version = match kind {
         Kind::File => content_version(item.size, hash.as_deref(), &item.c_tag, &item.e_tag),
-        Kind::Folder | Kind::Root | Kind::Opaque => String::new(),
+        Kind::Folder | Kind::Root | Kind::Opaque | Kind::Vault => String::new(),
     };
     let desired = Desired {
         local_name: local_name::encode(&item.name, &item.id),
         parent_id: item.parent_id,
         name: item.name,
         kind,
+        scope: Scope::Mirrored,
         size: if kind == Kind::File { item.size } else { 0 },
         version,
         hash: if kind == Kind::File { hash } else { None },
@@ -134,6 +138,7 @@ fn root() -> Desired {
         name: String::new(),
         local_name: String::new(),
         kind: Kind::Root,
+        scope: Scope::Mirrored,
         size: 0,
         version: String::new(),
         hash: None,

@@ -18,8 +18,23 @@ pub enum Kind {
     Folder,
     /// The drive's top folder: always applied, at the destination's root.
     Root,
-    /// Nothing that can be mirrored: a package, a shortcut to another drive, an unknown facet, or anything below one.
+    /// Nothing that can be mirrored: a package, a shortcut to another drive, or an unknown facet.
     Opaque,
+    /// A Personal Vault. Locked, it looks empty, so nothing is ever concluded from what it does not show.
+    Vault,
+}
+
+/// Whether an item is mirrored as its kind says, or not because of where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// As its kind says.
+    Mirrored,
+    /// Lies below something opaque.
+    InOpaque,
+    /// Lies in a Personal Vault.
+    InVault,
+    /// The source's filter leaves it out, or a folder that it lies in.
+    Excluded,
 }
 
 /// What the drive says of an item.
@@ -33,6 +48,8 @@ pub struct Desired {
     pub local_name: String,
     /// What it is.
     pub kind: Kind,
+    /// Whether it is mirrored.
+    pub scope: Scope,
     /// Listed size in bytes; 0 for what has no content.
     pub size: i64,
     /// What content it has; see [`content_version`]. Empty for what has no content.
@@ -98,12 +115,24 @@ impl Item {
         match (&self.desired, &self.applied) {
             (None, None) => Work::Forget,
             (None, Some(_)) => Work::Delete,
-            (Some(desired), None) => match desired.kind {
-                Kind::File => Work::PutContent,
-                Kind::Folder => Work::MakeFolder,
-                Kind::Root | Kind::Opaque => Work::None,
+            (Some(desired), None) => match (desired.scope, desired.kind) {
+                (Scope::Mirrored, Kind::File) => Work::PutContent,
+                (Scope::Mirrored, Kind::Folder) => Work::MakeFolder,
+                (Scope::Mirrored, Kind::Root | Kind::Opaque | Kind::Vault)
+                | (Scope::InOpaque | Scope::InVault | Scope::Excluded, _) => Work::None,
             },
             (Some(desired), Some(applied)) => compare(desired, applied),
+        }
+    }
+}
+
+impl Desired {
+    /// The scope of what lies directly below.
+    pub fn passes_down(&self) -> Scope {
+        match self.kind {
+            Kind::Opaque => Scope::InOpaque,
+            Kind::Vault => Scope::InVault,
+            Kind::File | Kind::Folder | Kind::Root => self.scope,
         }
     }
 }
@@ -112,7 +141,11 @@ fn compare(desired: &Desired, applied: &Applied) -> Work {
     if desired.kind == Kind::Root {
         return Work::None;
     }
-    if desired.kind != applied.kind {
+    if desired.kind == Kind::Vault || desired.scope == Scope::InVault {
+        // What turns out to have been a vault all along stays as it is; what is moved into one leaves the mirror.
+        return if desired.parent_id == applied.parent_id { Work::None } else { Work::Delete };
+    }
+    if desired.kind != applied.kind || desired.scope != Scope::Mirrored {
         return Work::Delete;
     }
     if desired.parent_id != applied.parent_id || desired.local_name != applied.name {
@@ -153,6 +186,7 @@ mod tests {
             name: name.into(),
             local_name: name.into(),
             kind: Kind::File,
+            scope: Scope::Mirrored,
             size: 3,
             version: version.into(),
             hash: None,
@@ -205,6 +239,32 @@ mod tests {
         let opaque = Desired { kind: Kind::Opaque, ..file("p", "a", "") };
         assert_eq!(work(Some(opaque.clone()), None), Work::None);
         assert_eq!(work(Some(opaque), Some(applied("p", "a", "v"))), Work::Delete);
+    }
+
+    #[test]
+    fn what_lies_below_something_opaque_leaves_nothing_at_the_destination() {
+        let inside = Desired { scope: Scope::InOpaque, ..file("p", "a", "v") };
+        assert_eq!(work(Some(inside.clone()), None), Work::None);
+        assert_eq!(work(Some(inside), Some(applied("p", "a", "v"))), Work::Delete);
+    }
+
+    #[test]
+    fn what_the_filter_leaves_out_leaves_nothing_at_the_destination() {
+        let out = Desired { scope: Scope::Excluded, ..file("p", "a", "v") };
+        assert_eq!(work(Some(out.clone()), None), Work::None);
+        assert_eq!(work(Some(out), Some(applied("p", "a", "v"))), Work::Delete);
+    }
+
+    #[test]
+    fn a_vault_and_what_lies_in_it_stay_as_they_are() {
+        let inside = Desired { scope: Scope::InVault, ..file("vault", "a", "w") };
+        assert_eq!(work(Some(inside.clone()), None), Work::None);
+        assert_eq!(work(Some(inside.clone()), Some(applied("vault", "b", "v"))), Work::None);
+        assert_eq!(work(Some(inside), Some(applied("p", "a", "v"))), Work::Delete, "moved into it");
+        let vault = Desired { kind: Kind::Vault, ..file("root", "Vault", "") };
+        let folder = Applied { kind: Kind::Folder, ..applied("root", "Vault", "") };
+        assert_eq!(work(Some(vault.clone()), Some(folder)), Work::None);
+        assert_eq!((work(Some(vault.clone()), None), vault.passes_down()), (Work::None, Scope::InVault));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     activity::Activity,
+    listing::ListingCause,
     outcome::Done,
     source::{RunKey, SourceKey},
 };
@@ -80,6 +81,8 @@ pub struct Run {
     pub cancel_requested: bool,
     /// Whether its listing is complete.
     pub listing_complete: bool,
+    /// Why it lists what it lists.
+    pub listing: ListingCause,
     /// What it did.
     pub counts: Counts,
     /// What its worker is at.

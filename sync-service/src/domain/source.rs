@@ -7,6 +7,8 @@ use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     cursor::Cursor,
+    filter::Filter,
+    listing::ListingCause,
     names::{ConnectionName, SourceName},
 };
 
@@ -51,11 +53,16 @@ pub struct NewSource {
     pub destination: Destination,
     /// Time between runs.
     pub interval: Duration,
+    /// Time between full comparisons; `None` for the service's own.
+    pub full_interval: Option<Duration>,
+    /// What of the drive is mirrored.
+    pub filter: Filter,
     /// Whether it starts suspended.
     pub suspended: bool,
 }
 
 /// A source as stored.
+#[expect(clippy::struct_excessive_bools, reason = "each is a state by itself, stored as it is")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The store's key.
@@ -70,8 +77,18 @@ pub struct Source {
     pub generation: i64,
     /// Whether a fresh enumeration is under way.
     pub enumerating: bool,
+    /// Why the enumeration under way, or the last one, was begun.
+    pub listing: ListingCause,
+    /// When the last enumeration was complete; before the first one, when the source was made.
+    pub full_time: Timestamp,
+    /// Whether the filter has changed since the index was last gone through.
+    pub filter_changed: bool,
+    /// Runs in a row that failed at the stored link.
+    pub feed_failures: u32,
     /// Whether a worker has written to the destination before.
     pub destination_filled: bool,
+    /// Whether it waits for its connection to be repaired.
+    pub asleep: bool,
     /// When the next run is due.
     pub next_run_time: Timestamp,
     /// Failed runs in a row.
@@ -86,6 +103,17 @@ pub struct Source {
     pub latest_run: Option<ResourceId>,
     /// When it was made.
     pub create_time: Timestamp,
+}
+
+impl Source {
+    /// Begins a fresh enumeration. Nothing is gone yet: only a complete listing of the new generation can tell.
+    pub fn list_afresh(&mut self, cause: ListingCause) {
+        self.cursor = Cursor::Start;
+        self.generation += 1;
+        self.enumerating = true;
+        self.listing = cause;
+        self.feed_failures = 0;
+    }
 }
 
 /// A worker's hold on a source.

@@ -1,17 +1,20 @@
 //! Stores a page of the feed with its cursor, in one transaction. Changes only what is desired.
 
-use std::collections::{HashMap, HashSet};
-
-use super::{Ctx, OpError, leased::leased};
+use super::{
+    Ctx, OpError,
+    leased::leased,
+    scopes::{self, Folders},
+};
 use crate::{
     domain::{
         baseline::Baseline,
         change::{Change, ListedItem, normalise},
         cursor::{Cursor, PageOrder, page_order},
-        item::{Applied, Desired, Item, Kind},
+        item::{Applied, Desired, Item, Kind, Scope},
+        listing::ListingCause,
         names::RunName,
         run::{Run, RunPhase},
-        source::{Source, SourceKey},
+        source::Source,
     },
     store::{
         Connection, StoreError,
@@ -68,6 +71,9 @@ pub async fn commit_page(
             store_changes(txn.conn(), &source, &normalise(items)).await?;
             source.cursor = leads_to;
             if matches!(source.cursor, Cursor::CaughtUp(_)) {
+                if source.enumerating {
+                    source.full_time = ctx.now();
+                }
                 complete(txn.conn(), &mut source, &mut run).await?;
             }
         }
@@ -75,12 +81,10 @@ pub async fn commit_page(
             if source.cursor.link() != read_with {
                 return Err(OpError::CursorMismatch(name.clone()));
             }
-            // Nothing is gone yet: only the complete listing of the new generation can tell.
             if source.cursor != Cursor::Start {
-                source.cursor = Cursor::Start;
-                source.generation += 1;
+                source.list_afresh(ListingCause::LinkExpired);
             }
-            source.enumerating = true;
+            run.listing = source.listing;
             run.listing_complete = false;
         }
     }
@@ -97,6 +101,10 @@ fn position(source: &Source, run: &Run) -> Position {
 async fn complete(conn: &impl Connection, source: &mut Source, run: &mut Run) -> Result<(), StoreError> {
     let unseen_before = source.enumerating.then_some(source.generation);
     items::settle(conn, source.key, unseen_before).await?;
+    if source.filter_changed {
+        scopes::refilter(conn, source.key, &source.spec.filter).await?;
+        source.filter_changed = false;
+    }
     source.enumerating = false;
     run.listing_complete = true;
     run.phase = RunPhase::Applying;
@@ -111,76 +119,57 @@ async fn store_changes(
     source: &Source,
     changes: &[Change],
 ) -> Result<(), StoreError> {
-    // Kinds of this page's items, for children that come behind their parent.
-    let mut kinds: HashMap<&str, Kind> = HashMap::with_capacity(changes.len());
+    // Of this page's items too, for children that come behind their parent.
+    let mut folders = Folders::new(&source.spec.filter);
     for chunk in changes.chunks(BATCH) {
         let ids: Vec<&str> = chunk.iter().map(Change::id).collect();
         let mut known = items::by_ids(conn, source.key, &ids).await?;
-        let parents = parent_kinds(conn, source.key, chunk).await?;
+        let parents = chunk.iter().filter_map(|change| match change {
+            Change::Upsert { desired, .. } => Some(desired.parent_id.as_str()),
+            Change::Gone { .. } => None,
+        });
+        folders.load(conn, source.key, parents).await?;
         let mut rows = Vec::new();
-        let mut newly_opaque = Vec::new();
+        let mut turned = Vec::new();
         for change in chunk {
             let before = known.remove(change.id());
-            let parent_kind = |id: &str| kinds.get(id).or_else(|| parents.get(id)).copied();
-            let Some(row) = next_row(change, before.as_ref(), source.generation, parent_kind) else {
+            let Some(row) = next_row(change, before.as_ref(), source.generation, &folders) else {
                 continue;
             };
-            if let Some(desired) = &row.item.desired {
-                kinds.insert(change.id(), desired.kind);
-                if desired.kind == Kind::Opaque {
-                    newly_opaque.push(change.id());
-                }
+            if let Some(desired) = &row.item.desired
+                && let Some(above) = folders.note(&row.item.id, desired)
+                && folders.may_turn_others(before.as_ref(), desired)
+            {
+                turned.push((row.item.id.clone(), above));
             }
             if before.as_ref() != Some(&row) {
                 rows.push(row);
             }
         }
         items::upsert(conn, source.key, &rows).await?;
-        items::make_descendants_opaque(conn, source.key, &newly_opaque).await?;
+        scopes::spread(conn, source.key, &source.spec.filter, turned).await?;
     }
     Ok(())
 }
 
-async fn parent_kinds(
-    conn: &impl Connection,
-    source: SourceKey,
-    chunk: &[Change],
-) -> Result<HashMap<String, Kind>, StoreError> {
-    let parents: HashSet<&str> = chunk
-        .iter()
-        .filter_map(|change| match change {
-            Change::Upsert { desired, .. } if !desired.parent_id.is_empty() => {
-                Some(desired.parent_id.as_str())
-            }
-            Change::Upsert { .. } | Change::Gone { .. } => None,
-        })
-        .collect();
-    let parents: Vec<&str> = parents.into_iter().collect();
-    let rows = items::by_ids(conn, source, &parents).await?;
-    Ok(rows.into_iter().filter_map(|(id, row)| Some((id, row.item.desired?.kind))).collect())
-}
-
 /// The row after a change; `None` when an item that was never known is gone.
-fn next_row(
-    change: &Change,
-    before: Option<&Row>,
-    generation: i64,
-    parent_kind: impl Fn(&str) -> Option<Kind>,
-) -> Option<Row> {
+fn next_row(change: &Change, before: Option<&Row>, generation: i64, folders: &Folders<'_>) -> Option<Row> {
     let applied = before.and_then(|row| row.item.applied.clone());
     let item = match change {
         Change::Gone { id } => {
-            before?;
+            let before = before?;
+            if before.item.desired.as_ref().is_some_and(|desired| desired.passes_down() == Scope::InVault) {
+                // A locked vault looks empty: what it does not show is not gone.
+                return Some(Row { generation, ..before.clone() });
+            }
             Item { id: id.clone(), desired: None, applied }
         }
         Change::Upsert { id, desired } if desired.kind == Kind::Root => {
             Item { id: id.clone(), desired: Some(desired.clone()), applied: Some(applied_root()) }
         }
         Change::Upsert { id, desired } => {
-            // Whatever lies below something opaque is opaque too.
-            let below_opaque = parent_kind(&desired.parent_id) == Some(Kind::Opaque);
-            let kind = if below_opaque { Kind::Opaque } else { desired.kind };
-            Item { id: id.clone(), desired: Some(Desired { kind, ..desired.clone() }), applied }
+            let scope = folders.scope(desired);
+            Item { id: id.clone(), desired: Some(Desired { scope, ..desired.clone() }), applied }
         }
     };
     let changed = before.is_none_or(|row| row.item.desired != item.desired);

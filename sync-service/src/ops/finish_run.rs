@@ -11,13 +11,18 @@ use super::{
 use crate::{
     domain::{
         activity::Activity,
+        listing::feed_failures_after,
         names::{RunName, SourceName},
         run::{Effort, FinishState, Remainder, Run, RunState, WORKER_STOPPED, final_state},
-        schedule::next_run_time,
+        schedule::{FIRST_RETRY, SLEEP, next_run_time, phase},
         source::{Health, Source},
     },
-    store::{Connection, items, runs, sources},
+    store::{Connection, connections, items, runs, sources},
 };
+
+/// Reasons of token-service that end when the connection is repaired, or made again.
+const BROKEN_CONNECTION: [&str; 4] =
+    ["NEEDS_REAUTH", "CONNECTION_BLOCKED", "CONNECTION_REVOKED", "CONNECTION_NOT_FOUND"];
 
 /// What a worker says at the end.
 #[derive(Clone, Debug)]
@@ -67,6 +72,9 @@ pub async fn finish_run(
     runs::update(txn.conn(), &run).await?;
 
     judge(&mut source, &run, finish, now);
+    if ctx.settings.follows_connections && waits_for_connection(&run) {
+        rest(txn.conn(), &mut source, &run, now).await?;
+    }
     if matches!(state, RunState::Succeeded | RunState::Partial) {
         source.approved_deletions = 0;
     }
@@ -75,6 +83,8 @@ pub async fn finish_run(
     sources::update(txn.conn(), &source, now).await?;
     runs::prune(txn.conn(), source.key, RUNS_KEPT).await?;
     txn.commit().await?;
+    // Another source may have waited for this one's place below a cap.
+    ctx.due.notify_waiters();
     Ok(left)
 }
 
@@ -90,10 +100,30 @@ fn judge(source: &mut Source, run: &Run, finish: &Finish, now: Timestamp) {
         RunState::Running | RunState::Succeeded | RunState::Partial | RunState::Cancelled => Health::Good,
     };
     source.failures = if run.state == RunState::Failed { source.failures.saturating_add(1) } else { 0 };
+    source.feed_failures = feed_failures_after(source.feed_failures, run.listing_complete, &run.reason);
     if source.next_run_time < run.create_time {
-        source.next_run_time =
-            next_run_time(now, source.spec.interval, run.state, source.failures, finish.retry_after);
+        let spread = (phase(source.key.0), rand::random());
+        let (interval, failures) = (source.spec.interval, source.failures);
+        source.next_run_time = next_run_time(now, interval, run.state, failures, finish.retry_after, spread);
     }
+}
+
+/// Whether the repair of the connection is what the source waits for.
+fn waits_for_connection(run: &Run) -> bool {
+    run.state == RunState::NeedsPerson && BROKEN_CONNECTION.contains(&run.reason.as_str())
+}
+
+/// Lets the source sleep until its connection is repaired, unless that has happened while the run was under way.
+async fn rest(conn: &impl Connection, source: &mut Source, run: &Run, now: Timestamp) -> Result<(), OpError> {
+    let known = connections::known(conn, &source.spec.connection).await?;
+    let repaired = known.is_some_and(|known| known.usable && known.change_time >= run.create_time);
+    // Asked for meanwhile: then it is looked at once more.
+    if source.next_run_time >= run.create_time && source.next_run_time <= now {
+        return Ok(());
+    }
+    source.asleep = !repaired;
+    source.next_run_time = now.saturating_add(if repaired { FIRST_RETRY } else { SLEEP });
+    Ok(())
 }
 
 /// The run and its source, if this very lease has ended it and nobody leased the source since.

@@ -5,15 +5,18 @@ use std::time::Duration;
 use rand::RngExt as _;
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
-use super::{Ctx, LEASE_TTL, OpError};
+use super::{Ctx, OpError, Settings};
 use crate::{
     domain::{
         cursor::Cursor,
+        fairness::in_turn,
+        listing::{ListingCause, list_afresh},
         names::{RunName, SourceName},
         run::{Effort, Run},
+        schedule::phase,
         source::{Lease, Source},
     },
-    store::{Connection, StoreError, runs, sources},
+    store::{Connection, StoreError, due, runs, sources},
 };
 
 /// How often a waiting worker looks by itself, besides being woken.
@@ -74,18 +77,30 @@ async fn lease_named(ctx: &Ctx, worker: &str, name: &SourceName) -> Result<Lease
         let retry_after = expire_time.duration_since(now);
         return Err(OpError::SourceLeased { source_name: name.clone(), retry_after });
     }
-    let leased = take(txn.conn(), worker, source, now).await?;
+    let leased = take(txn.conn(), worker, source, &ctx.settings, now).await?;
     txn.commit().await?;
     Ok(leased)
 }
 
 async fn lease_due(ctx: &Ctx, worker: &str) -> Result<Option<Leased>, OpError> {
     let now = ctx.now();
-    let txn = ctx.store.begin().await?;
-    let Some(source) = sources::lock_due(txn.conn(), now).await? else {
+    // The usual case of a waiting worker: it disturbs nobody.
+    if !due::any(ctx.store.read(), now).await? {
         return Ok(None);
-    };
-    let leased = take(txn.conn(), worker, source, now).await?;
+    }
+    let txn = ctx.store.begin().await?;
+    due::stand_in_line(txn.conn()).await?;
+    let claims = due::claims(txn.conn(), now).await?;
+    let mut found = None;
+    for claim in in_turn(&claims, ctx.settings.caps) {
+        found = due::lock(txn.conn(), &claim.connection, now).await?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some(source) = found else { return Ok(None) };
+    due::note_turn(txn.conn(), source.spec.name.tenant(), now).await?;
+    let leased = take(txn.conn(), worker, source, &ctx.settings, now).await?;
     txn.commit().await?;
     Ok(Some(leased))
 }
@@ -94,29 +109,42 @@ async fn take(
     conn: &impl Connection,
     worker: &str,
     mut source: Source,
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<Leased, StoreError> {
     let open = match source.open_run {
         Some(key) => runs::by_key(conn, key).await?,
         None => None,
     };
-    let run = match open {
-        Some(run) => take_over(conn, run).await?,
-        None => runs::insert(conn, source.key, &new_run_id(now), now).await?,
+    let run = if let Some(run) = open {
+        take_over(conn, run).await?
+    } else {
+        if let Some(cause) = list_afresh_now(&source, settings.full_interval, now) {
+            tracing::info!(source = %source.spec.name, ?cause, "the drive is listed afresh");
+            source.list_afresh(cause);
+        }
+        let listing = if source.enumerating { source.listing } else { ListingCause::Changes };
+        runs::insert(conn, source.key, &new_run_id(now), listing, now).await?
     };
     // Before the run's start: a due time behind it means that another run was asked for while this one was under way.
     source.next_run_time = source.next_run_time.min(now.saturating_sub(Duration::from_millis(1)));
+    source.asleep = false;
     source.open_run = Some(run.key);
     source.latest_run = Some(run.id.clone());
     source.lease = Lease {
         worker: worker.to_owned(),
         epoch: source.lease.epoch + 1,
-        expire_time: Some(now.saturating_add(LEASE_TTL)),
+        expire_time: Some(now.saturating_add(settings.lease_ttl)),
     };
     sources::update(conn, &source, now).await?;
     let name = &source.spec.name;
     let run = RunName::new(name.tenant().clone(), name.source().clone(), run.id);
     Ok(Leased { cursor: source.cursor.clone(), source, run })
+}
+
+fn list_afresh_now(source: &Source, usual: Duration, now: Timestamp) -> Option<ListingCause> {
+    let interval = source.spec.full_interval.unwrap_or(usual);
+    list_afresh(&source.cursor, source.feed_failures, source.full_time, interval, phase(source.key.0), now)
 }
 
 /// What the dead worker reported last stays counted, and the listing is read to its end again before anything is applied.

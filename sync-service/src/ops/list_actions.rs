@@ -17,7 +17,7 @@ use crate::{
     domain::{
         action::{self, Action, ActionToken},
         baseline::Baseline,
-        brake::{Brake, FREE_DELETIONS, brake},
+        brake::{Brake, MIN_EMPTYING, brake, enough_applied},
         item::{Applied, Desired, Item, Kind, STAGING_PARENT, Work},
         local_name,
         names::RunName,
@@ -232,7 +232,7 @@ impl Listing {
                 let path = self.paths.place(&applied.parent_id)?.join(&applied.name);
                 let step = match applied.kind {
                     Kind::File => action::Step::DeleteFile { expected: applied.file.clone() },
-                    Kind::Folder | Kind::Root | Kind::Opaque => action::Step::DeleteFolder,
+                    Kind::Folder | Kind::Root | Kind::Opaque | Kind::Vault => action::Step::DeleteFolder,
                 };
                 Some(Action { item_id: item.id.clone(), path, step, token: ActionToken::Deleted })
             }
@@ -290,13 +290,13 @@ pub(super) async fn held_deletions(
     run: &Run,
 ) -> Result<i64, OpError> {
     let deletions = items::pending(conn, source.key, run.create_time).await?.deletions;
-    let few = i64::try_from(FREE_DELETIONS).unwrap_or_default();
-    if deletions <= few.max(source.approved_deletions) {
+    let number = u64::try_from(deletions).unwrap_or_default();
+    if number < MIN_EMPTYING || deletions <= source.approved_deletions {
         return Ok(0);
     }
-    let applied = items::count_applied(conn, source.key).await?;
+    let applied = items::count_applied(conn, source.key, enough_applied(number)).await?;
     let approved = u64::try_from(source.approved_deletions).unwrap_or_default();
-    Ok(match brake(u64::try_from(deletions).unwrap_or_default(), applied, approved) {
+    Ok(match brake(number, applied, approved) {
         Brake::Release => 0,
         Brake::Hold => deletions,
     })

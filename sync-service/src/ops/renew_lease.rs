@@ -2,7 +2,7 @@
 
 use service_kit::clock::Timestamp;
 
-use super::{Ctx, LEASE_TTL, OpError, leased::leased};
+use super::{Ctx, OpError, leased::leased};
 use crate::{
     domain::{activity::Activity, names::RunName, run::Effort},
     store::{runs, sources},
@@ -31,7 +31,7 @@ pub async fn renew_lease(
     let now = ctx.now();
     let txn = ctx.store.begin().await?;
     let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
-    let expire_time = now.saturating_add(LEASE_TTL);
+    let expire_time = now.saturating_add(ctx.settings.lease_ttl);
     source.lease.expire_time = Some(expire_time);
     sources::update(txn.conn(), &source, now).await?;
     run.counts.effort = grown(run.counts.effort, effort);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Ctx, OpError};
 use crate::{
     domain::{
+        filter::Filter,
         names::SourceName,
         source::{Health, NewSource, Source},
     },
@@ -21,6 +22,10 @@ pub struct SourceChange {
     pub display_name: Option<String>,
     /// Time between runs.
     pub interval: Option<Duration>,
+    /// Time between full comparisons; the inner `None` for the service's own.
+    pub full_interval: Option<Option<Duration>>,
+    /// What of the drive is mirrored.
+    pub filter: Option<Filter>,
     /// Whether it is suspended.
     pub suspended: Option<bool>,
 }
@@ -56,7 +61,7 @@ pub async fn list(
     Ok(sources::list(ctx.store.read(), filter, after, limit).await?)
 }
 
-/// Changes a source. A shorter interval brings the next run forward.
+/// Changes a source. A shorter interval brings the next run forward, another filter makes it due.
 ///
 /// # Errors
 /// [`OpError::SourceNotFound`].
@@ -72,6 +77,15 @@ pub async fn change(ctx: &Ctx, name: &SourceName, change: SourceChange) -> Resul
     if let Some(interval) = change.interval {
         source.spec.interval = interval;
         source.next_run_time = source.next_run_time.min(now.saturating_add(interval));
+    }
+    if let Some(full_interval) = change.full_interval {
+        source.spec.full_interval = full_interval;
+    }
+    if let Some(filter) = change.filter.filter(|filter| *filter != source.spec.filter) {
+        source.spec.filter = filter;
+        source.filter_changed = true;
+        // During a run, a due time behind its start tells `finish_run` that another one was asked for meanwhile.
+        source.next_run_time = if source.open_run.is_some() { now } else { source.next_run_time.min(now) };
     }
     if let Some(suspended) = change.suspended {
         source.spec.suspended = suspended;
@@ -100,6 +114,7 @@ pub async fn sync(ctx: &Ctx, name: &SourceName) -> Result<Source, OpError> {
     if source.health == Health::NeedsPerson {
         source.health = Health::Good;
     }
+    source.asleep = false;
     items::end_back_off(txn.conn(), source.key).await?;
     sources::update(txn.conn(), &source, now).await?;
     txn.commit().await?;

@@ -23,6 +23,9 @@ const MAX_ITEMS: usize = 5000;
 /// Longest link, in bytes; the provider's are far shorter.
 const MAX_LINK_BYTES: usize = 32 * 1024;
 
+/// Name of the special folder that is a Personal Vault.
+const VAULT: &str = "vault";
+
 /// Longest id or name of an item, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
 
@@ -75,6 +78,7 @@ fn parse_page(bad: &mut Violations, page: pb::DeltaPage) -> Reading {
 
 fn listed(item: pb::DriveItem) -> ListedItem {
     let facet = match item.kind() {
+        _ if item.special_folder.eq_ignore_ascii_case(VAULT) => Facet::Vault,
         pb::DriveItemKind::File => Facet::File,
         pb::DriveItemKind::Folder => Facet::Folder,
         pb::DriveItemKind::Root => Facet::Root,

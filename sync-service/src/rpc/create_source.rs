@@ -47,6 +47,8 @@ fn parse_request(request: pb::CreateSourceRequest) -> Result<NewSource, Status> 
         MIN_INTERVAL..=MAX_INTERVAL,
         DEFAULT_INTERVAL,
     );
+    let full_interval = parse::full_interval(&mut bad, source.full_listing_interval.as_ref());
+    let filter = parse::filter(&mut bad, source.filter);
     bad.finish()?;
     let (Some(tenant), Some(id), Some(connection), Some(drive), Some(destination)) =
         (tenant, id, connection, drive, destination)
@@ -60,6 +62,8 @@ fn parse_request(request: pb::CreateSourceRequest) -> Result<NewSource, Status> 
         drive,
         destination,
         interval,
+        full_interval,
+        filter,
         suspended: source.suspended,
     })
 }

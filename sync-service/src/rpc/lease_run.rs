@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::names::SourceName,
-    ops::{Ctx, LEASE_TTL, lease_run},
+    ops::{Ctx, lease_run},
 };
 
 /// Longest name of a worker, in characters.
@@ -46,7 +46,7 @@ pub(super) async fn answer(
         run: leased.run.to_string(),
         epoch: leased.source.lease.epoch,
         expire_time: leased.source.lease.expire_time.map(Timestamp::to_proto),
-        ttl: Some(duration_to_proto(LEASE_TTL)),
+        ttl: Some(duration_to_proto(ctx.settings.lease_ttl)),
         cursor: leased.cursor.link().to_owned(),
         destination_expected: leased.source.destination_filled,
         source: Some(messages::source(&leased.source, ctx.now())),

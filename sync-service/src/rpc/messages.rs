@@ -10,6 +10,8 @@ use crate::{
         action::{Action, ActionToken, ActionTokenError, Step},
         activity::Activity,
         baseline::Baseline,
+        filter::{Filter, Pattern},
+        listing::ListingCause,
         run::{Notice, RunPhase, RunState},
         source::{Destination, Health, Source},
     },
@@ -32,6 +34,17 @@ pub(super) fn source(source: &Source, now: Timestamp) -> pb::Source {
         next_run_time: Some(source.next_run_time.to_proto()),
         latest_run,
         create_time: Some(source.create_time.to_proto()),
+        filter: Some(&source.spec.filter).filter(|filter| !filter.is_empty()).map(filter),
+        full_listing_interval: source.spec.full_interval.map(duration_to_proto),
+    }
+}
+
+fn filter(filter: &Filter) -> pb::Filter {
+    let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+    pb::Filter {
+        include: texts(&filter.include),
+        exclude: texts(&filter.exclude),
+        max_file_bytes: filter.max_file_bytes.unwrap_or_default(),
     }
 }
 
@@ -64,6 +77,14 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
         detail: run.detail.clone(),
         create_time: Some(run.create_time.to_proto()),
         end_time: run.end_time.map(Timestamp::to_proto),
+        listing_cause: match run.listing {
+            ListingCause::Changes => pb::ListingCause::Changes,
+            ListingCause::First => pb::ListingCause::First,
+            ListingCause::Periodic => pb::ListingCause::Periodic,
+            ListingCause::LinkExpired => pb::ListingCause::LinkExpired,
+            ListingCause::LinkUnusable => pb::ListingCause::LinkUnusable,
+        }
+        .into(),
         stats: Some(pb::RunStats {
             pages: counts.pages,
             items_listed: counts.items_listed,

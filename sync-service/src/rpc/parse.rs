@@ -12,6 +12,8 @@ use service_kit::{
 use crate::domain::{
     activity::{Activity, CurrentFile, SlowItem},
     baseline::Baseline,
+    filter::{Filter, MAX_PATTERNS, Pattern},
+    listing::{DEFAULT_FULL_INTERVAL, MAX_FULL_INTERVAL, MIN_FULL_INTERVAL},
     names::{RunName, SourceName, TenantName},
     run::Notice,
 };
@@ -104,6 +106,34 @@ pub(super) fn activity(message: Option<pb::RunActivity>) -> Activity {
         throttled_for: span(message.throttled_for).filter(|wait| !wait.is_zero()),
         requests_limit: u32::try_from(message.requests_limit).unwrap_or_default(),
     }
+}
+
+/// The time between full comparisons of a source; absent for the service's own.
+pub(super) fn full_interval(bad: &mut Violations, value: Option<&prost_types::Duration>) -> Option<Duration> {
+    let limits = MIN_FULL_INTERVAL..=MAX_FULL_INTERVAL;
+    value.map(|value| {
+        duration(bad, "source.full_listing_interval", Some(value), limits, DEFAULT_FULL_INTERVAL)
+    })
+}
+
+/// What of a drive is mirrored.
+pub(super) fn filter(bad: &mut Violations, filter: Option<pb::Filter>) -> Filter {
+    let filter = filter.unwrap_or_default();
+    let mut patterns = |field: &str, texts: Vec<String>| {
+        if texts.len() > MAX_PATTERNS {
+            bad.add(field, format!("holds more than {MAX_PATTERNS}"));
+        }
+        let texts = texts.iter().take(MAX_PATTERNS).enumerate();
+        texts
+            .filter_map(|(index, text)| bad.check(&format!("{field}[{index}]"), Pattern::parse(text)))
+            .collect()
+    };
+    let include = patterns("source.filter.include", filter.include);
+    let exclude = patterns("source.filter.exclude", filter.exclude);
+    if filter.max_file_bytes < 0 {
+        bad.add("source.filter.max_file_bytes", "must be 0 or more");
+    }
+    Filter { include, exclude, max_file_bytes: Some(filter.max_file_bytes).filter(|most| *most > 0) }
 }
 
 /// A violation was recorded and yet nothing is wrong: cannot happen, and is not worth a panic.

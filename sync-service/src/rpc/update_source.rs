@@ -29,7 +29,10 @@ fn parse_request(request: pb::UpdateSourceRequest) -> Result<(SourceName, Source
     let mut change = SourceChange::default();
     let paths = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
     if paths.is_empty() {
-        bad.add("update_mask", "names no field; display_name, interval and suspended can change");
+        bad.add(
+            "update_mask",
+            "names no field; display_name, interval, full_listing_interval, filter and suspended can change",
+        );
     }
     for path in &paths {
         match path.as_str() {
@@ -43,6 +46,11 @@ fn parse_request(request: pb::UpdateSourceRequest) -> Result<(SourceName, Source
                 change.interval =
                     Some(parse::duration(&mut bad, "source.interval", given, limits, DEFAULT_INTERVAL));
             }
+            "full_listing_interval" => {
+                let given = source.full_listing_interval.as_ref();
+                change.full_interval = Some(parse::full_interval(&mut bad, given));
+            }
+            "filter" => change.filter = Some(parse::filter(&mut bad, source.filter.clone())),
             "suspended" => change.suspended = Some(source.suspended),
             other => bad.add("update_mask", format!("{other} cannot change")),
         }

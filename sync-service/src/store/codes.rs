@@ -2,7 +2,8 @@
 
 use super::StoreError;
 use crate::domain::{
-    item::{Kind, Work},
+    item::{Kind, Scope, Work},
+    listing::ListingCause,
     run::{RunPhase, RunState},
     source::Health,
 };
@@ -11,6 +12,12 @@ pub(super) const FILE: i16 = 1;
 pub(super) const FOLDER: i16 = 2;
 pub(super) const ROOT: i16 = 3;
 pub(super) const OPAQUE: i16 = 4;
+pub(super) const VAULT: i16 = 5;
+
+pub(super) const MIRRORED: i16 = 0;
+pub(super) const IN_OPAQUE: i16 = 1;
+pub(super) const IN_VAULT: i16 = 2;
+pub(super) const EXCLUDED: i16 = 3;
 
 pub(super) const NO_WORK: i16 = 0;
 pub(super) const MAKE_FOLDER: i16 = 1;
@@ -32,6 +39,7 @@ pub(super) fn kind_code(kind: Kind) -> i16 {
         Kind::Folder => FOLDER,
         Kind::Root => ROOT,
         Kind::Opaque => OPAQUE,
+        Kind::Vault => VAULT,
     }
 }
 
@@ -41,7 +49,27 @@ pub(super) fn kind(code: i16) -> Result<Kind, StoreError> {
         FOLDER => Ok(Kind::Folder),
         ROOT => Ok(Kind::Root),
         OPAQUE => Ok(Kind::Opaque),
+        VAULT => Ok(Kind::Vault),
         other => Err(impossible("items", "kind", other)),
+    }
+}
+
+pub(super) fn scope_code(scope: Scope) -> i16 {
+    match scope {
+        Scope::Mirrored => MIRRORED,
+        Scope::InOpaque => IN_OPAQUE,
+        Scope::InVault => IN_VAULT,
+        Scope::Excluded => EXCLUDED,
+    }
+}
+
+pub(super) fn scope(code: i16) -> Result<Scope, StoreError> {
+    match code {
+        MIRRORED => Ok(Scope::Mirrored),
+        IN_OPAQUE => Ok(Scope::InOpaque),
+        IN_VAULT => Ok(Scope::InVault),
+        EXCLUDED => Ok(Scope::Excluded),
+        other => Err(impossible("items", "scope", other)),
     }
 }
 
@@ -71,6 +99,27 @@ pub(super) fn health(code: i16) -> Result<Health, StoreError> {
         1 => Ok(Health::Failing),
         2 => Ok(Health::NeedsPerson),
         other => Err(impossible("sources", "state", other)),
+    }
+}
+
+pub(super) fn listing_code(listing: ListingCause) -> i16 {
+    match listing {
+        ListingCause::Changes => 0,
+        ListingCause::First => 1,
+        ListingCause::Periodic => 2,
+        ListingCause::LinkExpired => 3,
+        ListingCause::LinkUnusable => 4,
+    }
+}
+
+pub(super) fn listing(table: &'static str, code: i16) -> Result<ListingCause, StoreError> {
+    match code {
+        0 => Ok(ListingCause::Changes),
+        1 => Ok(ListingCause::First),
+        2 => Ok(ListingCause::Periodic),
+        3 => Ok(ListingCause::LinkExpired),
+        4 => Ok(ListingCause::LinkUnusable),
+        other => Err(impossible(table, "listing", other)),
     }
 }
 

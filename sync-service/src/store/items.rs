@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Statement,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use service_kit::clock::Timestamp;
 
@@ -96,6 +96,7 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::Name,
             Column::LocalName,
             Column::Kind,
+            Column::Scope,
             Column::Size,
             Column::Version,
             Column::Hash,
@@ -140,40 +141,45 @@ pub async fn delete(conn: &impl Connection, source: SourceKey, ids: &[&str]) -> 
     Ok(())
 }
 
-/// Marks everything below these items as opaque, as they are.
+/// The drive's root; several only where the drive has changed under its name.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn make_descendants_opaque(
+pub async fn roots(conn: &impl Connection, source: SourceKey) -> Result<Vec<String>, StoreError> {
+    // Only a root has no applied parent, so the index on applied places finds it.
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::AppliedParentId.eq(""))
+        .filter(Column::Kind.eq(codes::ROOT))
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.item_id).collect())
+}
+
+/// One page of what the drive lists in a folder, behind the name and id given, in that order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn children(
     conn: &impl Connection,
     source: SourceKey,
-    ids: &[&str],
-) -> Result<(), StoreError> {
-    let mut parents: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    while !parents.is_empty() {
-        let mut below = Vec::new();
-        for chunk in parents.chunks(BATCH) {
-            let rows = Entity::find()
-                .filter(Column::SourceKey.eq(source.0))
-                .filter(Column::ParentId.is_in(chunk.iter().map(String::as_str)))
-                .filter(Column::Kind.is_not_null())
-                .filter(Column::Kind.ne(codes::OPAQUE))
-                .all(conn)
-                .await?;
-            let mut rows: Vec<Row> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-            for row in &mut rows {
-                if let Some(desired) = &mut row.item.desired {
-                    desired.kind = Kind::Opaque;
-                }
-            }
-            for part in rows.chunks(BATCH) {
-                upsert(conn, source, part).await?;
-            }
-            below.extend(rows.into_iter().map(|row| row.item.id));
-        }
-        parents = below;
-    }
-    Ok(())
+    folder: &str,
+    after: (&str, &str),
+) -> Result<Vec<Row>, StoreError> {
+    let (name, id) = after;
+    let behind = Column::LocalName.gt(name).or(Column::LocalName.eq(name).and(Column::ItemId.gt(id)));
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::ParentId.eq(folder))
+        .filter(Column::LocalName.gte(name))
+        .filter(behind)
+        .filter(Column::Kind.is_not_null())
+        .order_by_asc(Column::LocalName)
+        .order_by_asc(Column::ItemId)
+        .limit(u64::try_from(BATCH).unwrap_or(u64::MAX))
+        .all(conn)
+        .await?;
+    rows.into_iter().map(read).collect()
 }
 
 /// Notes that a folder is not at the destination any more, nor anything that lay in it. Nothing for what is no folder there.
@@ -214,7 +220,7 @@ pub async fn take_away_folder(
 }
 
 /// Settles a complete listing: what a fresh enumeration did not see is gone, what lies below something gone is gone, and what is
-/// gone on both sides is forgotten. `unseen_before` is the present generation when the listing was a fresh enumeration.
+/// gone on both sides is forgotten. A Personal Vault and what lies in it stay as they are: a locked one looks empty. `unseen_before` is the present generation when the listing was a fresh enumeration.
 ///
 /// # Errors
 /// When the database fails.
@@ -225,10 +231,12 @@ pub async fn settle(
 ) -> Result<(), StoreError> {
     let gone = format!(
         "UPDATE items SET kind = NULL, work = CASE WHEN applied_kind IS NULL THEN {} ELSE {} END \
-         WHERE source_key = $1 AND kind IS NOT NULL AND kind <> {}",
+         WHERE source_key = $1 AND kind IS NOT NULL AND kind NOT IN ({}, {}) AND scope <> {}",
         codes::FORGET,
         codes::DELETE,
-        codes::ROOT
+        codes::ROOT,
+        codes::VAULT,
+        codes::IN_VAULT
     );
     let backend = conn.get_database_backend();
     if let Some(generation) = unseen_before {
@@ -317,17 +325,23 @@ pub async fn pending(
     }))
 }
 
-/// Counts what the destination has.
+/// Counts what the destination has below its root, up to `enough`: no more rows than that are looked at.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count_applied(conn: &impl Connection, source: SourceKey) -> Result<u64, StoreError> {
-    use sea_orm::PaginatorTrait as _;
-    Ok(Entity::find()
-        .filter(Column::SourceKey.eq(source.0))
-        .filter(Column::AppliedKind.is_in([codes::FILE, codes::FOLDER]))
-        .count(conn)
-        .await?)
+pub async fn count_applied(
+    conn: &impl Connection,
+    source: SourceKey,
+    enough: u64,
+) -> Result<u64, StoreError> {
+    // Only the root has no applied parent: the index on applied places gives everything else.
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count FROM (SELECT 1 FROM items \
+               WHERE source_key = $1 AND applied_parent_id > '' LIMIT $2) AS counted";
+    let values = [source.0.into(), i64::try_from(enough).unwrap_or(i64::MAX).into()];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let row = conn.query_one_raw(statement).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "count"))?;
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Lists items that differ, by id.
@@ -378,6 +392,7 @@ pub(super) fn read(row: Model) -> Result<Row, StoreError> {
             name: row.name.unwrap_or_default(),
             local_name: row.local_name.unwrap_or_default(),
             kind: codes::kind(code)?,
+            scope: codes::scope(row.scope)?,
             size: row.size,
             version: row.version,
             hash: row.hash,
@@ -422,6 +437,7 @@ fn write(source: SourceKey, row: &Row) -> ActiveModel {
         name: Set(desired.map(|desired| desired.name.clone())),
         local_name: Set(desired.map(|desired| desired.local_name.clone())),
         kind: Set(desired.map(|desired| codes::kind_code(desired.kind))),
+        scope: Set(desired.map_or(codes::MIRRORED, |desired| codes::scope_code(desired.scope))),
         size: Set(desired.map_or(0, |desired| desired.size)),
         version: Set(desired.map(|desired| desired.version.clone()).unwrap_or_default()),
         hash: Set(desired.and_then(|desired| desired.hash.clone())),

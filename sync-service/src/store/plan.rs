@@ -182,12 +182,12 @@ fn displace(work: i16) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use sea_orm::{Database, DatabaseConnection, DbBackend};
 
     use super::*;
 
-    async fn database() -> DatabaseConnection {
+    pub(in crate::store) async fn database() -> DatabaseConnection {
         let database = Database::connect("sqlite::memory:").await.unwrap();
         migrations::ensure(&database, migrations::Schema::Sync, migrations::Policy::MigrateEmbedded)
             .await
@@ -195,7 +195,7 @@ mod tests {
         database
     }
 
-    async fn query_plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
+    pub(in crate::store) async fn query_plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
         let values = [1_i64.into(), 1_i64.into(), "".into(), 1_i64.into()];
         let statement =
             Statement::from_sql_and_values(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"), values);

@@ -15,6 +15,7 @@ use super::{
     },
 };
 use crate::domain::{
+    listing::ListingCause,
     outcome::Done,
     run::{Counts, Effort, Run, RunPhase, RunState},
     source::{RunKey, SourceKey},
@@ -39,6 +40,7 @@ pub async fn insert(
     conn: &impl Connection,
     source: SourceKey,
     id: &ResourceId,
+    listing: ListingCause,
     now: Timestamp,
 ) -> Result<Run, StoreError> {
     let row = ActiveModel {
@@ -49,6 +51,7 @@ pub async fn insert(
         phase: Set(codes::run_phase_code(RunPhase::Listing)),
         reason: Set(String::new()),
         detail: Set(String::new()),
+        listing: Set(codes::listing_code(listing)),
         create_time: Set(now.as_millis()),
         end_time: Set(None),
         ..Default::default()
@@ -130,6 +133,7 @@ pub async fn update(conn: &impl Connection, run: &Run) -> Result<(), StoreError>
         detail: Set(run.detail.clone()),
         cancel_requested: Set(run.cancel_requested),
         listing_complete: Set(run.listing_complete),
+        listing: Set(codes::listing_code(run.listing)),
         pages: Set(counts.pages),
         items_listed: Set(counts.items_listed),
         folders_made: Set(counts.done.folders_made),
@@ -192,6 +196,7 @@ fn read(row: Model) -> Result<Run, StoreError> {
         detail: row.detail,
         cancel_requested: row.cancel_requested,
         listing_complete: row.listing_complete,
+        listing: codes::listing("runs", row.listing)?,
         counts: Counts {
             pages: row.pages,
             items_listed: row.items_listed,

@@ -6,7 +6,7 @@ use graph_client::DrivePath;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
-    sea_query::{Condition, Expr, ExprTrait as _, LockBehavior, LockType},
+    sea_query::{Expr, ExprTrait as _, LockType},
 };
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
@@ -16,6 +16,8 @@ use super::{
 };
 use crate::domain::{
     cursor::Cursor,
+    filter::Filter,
+    listing::ListingCause,
     names::{ConnectionName, SourceName},
     source::{Destination, Health, Lease, NewSource, RunKey, Source, SourceKey},
 };
@@ -60,6 +62,13 @@ pub async fn insert(
         cursor: Set(String::new()),
         generation: Set(1),
         enumerating: Set(true),
+        listing: Set(codes::listing_code(ListingCause::First)),
+        full_interval_ms: Set(spec.full_interval.map(millis)),
+        full_time: Set(now.as_millis()),
+        filter: Set(write_filter(&spec.filter)?),
+        filter_changed: Set(false),
+        feed_failures: Set(0),
+        asleep: Set(false),
         next_run_time: Set(now.as_millis()),
         failures: Set(0),
         approved_deletions: Set(0),
@@ -101,28 +110,6 @@ pub async fn lock_by_name(conn: &impl Connection, name: &SourceName) -> Result<O
 pub async fn by_keys(conn: &impl Connection, keys: &[SourceKey]) -> Result<Vec<Source>, StoreError> {
     let rows = Entity::find().filter(Column::SourceKey.is_in(keys.iter().map(|key| key.0))).all(conn).await?;
     rows.into_iter().map(read).collect()
-}
-
-/// Picks a source that is due and that no worker holds, the longest due first, and keeps other workers from picking it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn lock_due(conn: &impl Connection, now: Timestamp) -> Result<Option<Source>, StoreError> {
-    let free = Condition::any()
-        .add(Column::LeaseExpireTime.is_null())
-        .add(Column::LeaseExpireTime.lte(now.as_millis()));
-    Entity::find()
-        .filter(Column::Suspended.eq(false))
-        .filter(Column::NextRunTime.lte(now.as_millis()))
-        .filter(free)
-        .order_by_asc(Column::NextRunTime)
-        .order_by_asc(Column::SourceKey)
-        .limit(1)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .one(conn)
-        .await?
-        .map(read)
-        .transpose()
 }
 
 /// Lists sources by name, after the one given.
@@ -186,6 +173,13 @@ pub async fn update(conn: &impl Connection, source: &Source, now: Timestamp) -> 
         cursor: Set(cursor.to_owned()),
         generation: Set(source.generation),
         enumerating: Set(source.enumerating),
+        listing: Set(codes::listing_code(source.listing)),
+        full_interval_ms: Set(source.spec.full_interval.map(millis)),
+        full_time: Set(source.full_time.as_millis()),
+        filter: Set(write_filter(&source.spec.filter)?),
+        filter_changed: Set(source.filter_changed),
+        feed_failures: Set(i32::try_from(source.feed_failures).unwrap_or(i32::MAX)),
+        asleep: Set(source.asleep),
         next_run_time: Set(source.next_run_time.as_millis()),
         failures: Set(i32::try_from(source.failures).unwrap_or(i32::MAX)),
         approved_deletions: Set(source.approved_deletions),
@@ -226,11 +220,18 @@ fn find(name: &SourceName) -> sea_orm::Select<Entity> {
         .filter(Column::SourceId.eq(name.source().as_str()))
 }
 
+fn write_filter(filter: &Filter) -> Result<String, StoreError> {
+    if filter.is_empty() {
+        return Ok(String::new());
+    }
+    serde_json::to_string(filter).map_err(|error| codes::impossible("sources", "filter", error))
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn read(row: Model) -> Result<Source, StoreError> {
+pub(super) fn read(row: Model) -> Result<Source, StoreError> {
     fn odd<T>(column: &str, value: &str) -> Result<T, StoreError> {
         Err(codes::impossible("sources", column, value))
     }
@@ -249,6 +250,10 @@ fn read(row: Model) -> Result<Source, StoreError> {
         codes::CURSOR_CAUGHT_UP => Cursor::CaughtUp(row.cursor),
         other => return Err(codes::impossible("sources", "cursor_state", other)),
     };
+    let filter = match row.filter.as_str() {
+        "" => Filter::default(),
+        text => serde_json::from_str(text).or_else(|_| odd("filter", text))?,
+    };
     let latest_run = row
         .latest_run_id
         .map(|id| ResourceId::parse(&id).or_else(|_| odd("latest_run_id", &id)))
@@ -262,13 +267,22 @@ fn read(row: Model) -> Result<Source, StoreError> {
             drive,
             destination,
             interval: Duration::from_millis(u64::try_from(row.interval_ms).unwrap_or_default()),
+            full_interval: row
+                .full_interval_ms
+                .map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default())),
+            filter,
             suspended: row.suspended,
         },
         health: codes::health(row.state)?,
         cursor,
         generation: row.generation,
         enumerating: row.enumerating,
+        listing: codes::listing("sources", row.listing)?,
+        full_time: Timestamp::from_millis(row.full_time),
+        filter_changed: row.filter_changed,
+        feed_failures: u32::try_from(row.feed_failures).unwrap_or_default(),
         destination_filled: row.destination_filled,
+        asleep: row.asleep,
         next_run_time: Timestamp::from_millis(row.next_run_time),
         failures: u32::try_from(row.failures).unwrap_or_default(),
         approved_deletions: row.approved_deletions,

@@ -9,7 +9,10 @@ use tonic::{Code, Status};
 use super::service::passes;
 use crate::{
     destination::DestinationError,
-    domain::run::{FinishState, RunState, WORKER_STOPPED},
+    domain::{
+        listing::{FEED_CIRCLE, FEED_REFUSED},
+        run::{FinishState, RunState, WORKER_STOPPED},
+    },
 };
 
 /// Why a worker's work stopped early.
@@ -36,9 +39,15 @@ pub enum WorkerError {
     /// The feed led back to a page that was read already.
     #[error("the drive's feed leads in a circle")]
     FeedCircle,
-    /// The provider refused a fresh enumeration again and again.
-    #[error("the provider asks for a fresh listing again and again")]
-    ResyncAgain,
+    /// The provider does not take the link that the feed is to go on with, and gives no other.
+    #[error("the provider refuses the stored link of the feed")]
+    FeedRefused(#[source] GraphError),
+    /// The provider refused the fresh enumeration that it had asked for.
+    #[error("the provider asked for a fresh listing of {drive} twice in one run")]
+    ResyncAgain {
+        /// The drive.
+        drive: String,
+    },
     /// A transfer did not end as it should.
     #[error("a transfer broke off")]
     Task(#[from] tokio::task::JoinError),
@@ -74,7 +83,8 @@ impl WorkerError {
             | Self::Destination(_)
             | Self::Service(_)
             | Self::FeedCircle
-            | Self::ResyncAgain
+            | Self::FeedRefused(_)
+            | Self::ResyncAgain { .. }
             | Self::Task(_)
             | Self::Protocol(_) => FinishState::Failed,
         }
@@ -91,8 +101,9 @@ impl WorkerError {
             Self::Service(status) => {
                 status_reason(status).unwrap_or_else(|| "SYNC_SERVICE_UNAVAILABLE".to_owned())
             }
-            Self::FeedCircle => "FEED_CIRCLE".to_owned(),
-            Self::ResyncAgain => "RESYNC_AGAIN".to_owned(),
+            Self::FeedCircle => FEED_CIRCLE.to_owned(),
+            Self::FeedRefused(_) => FEED_REFUSED.to_owned(),
+            Self::ResyncAgain { .. } => "RESYNC_AGAIN".to_owned(),
             Self::Task(_) => "INTERNAL".to_owned(),
             Self::Protocol(_) => "PROTOCOL".to_owned(),
         }
@@ -112,7 +123,8 @@ impl WorkerError {
             | Self::ShuttingDown
             | Self::Destination(_)
             | Self::FeedCircle
-            | Self::ResyncAgain
+            | Self::FeedRefused(_)
+            | Self::ResyncAgain { .. }
             | Self::Task(_)
             | Self::Protocol(_) => None,
         }
@@ -129,7 +141,8 @@ impl WorkerError {
             | Self::Graph(_)
             | Self::Destination(_)
             | Self::FeedCircle
-            | Self::ResyncAgain => Exit::TryAgain,
+            | Self::FeedRefused(_)
+            | Self::ResyncAgain { .. } => Exit::TryAgain,
             Self::Task(_) | Self::Protocol(_) => Exit::Failure,
         }
     }
@@ -143,7 +156,8 @@ impl WorkerError {
             | Self::ShuttingDown
             | Self::Service(_)
             | Self::FeedCircle
-            | Self::ResyncAgain
+            | Self::FeedRefused(_)
+            | Self::ResyncAgain { .. }
             | Self::Task(_)
             | Self::Protocol(_) => false,
         }

@@ -12,7 +12,7 @@ use super::{WorkerError, meter::Spent, service::SyncService};
 /// How often progress is handed in, so that people see it move. A lease lives far longer.
 const RHYTHM: Duration = Duration::from_secs(1);
 
-/// Without progress, a lease is renewed this often; also the longest time until a run without progress hears that it is
+/// Without progress, a lease is renewed this often, and at least three times in its life; also the longest time until a run without progress hears that it is
 /// cancelled.
 const QUIET_RHYTHM: Duration = Duration::from_secs(5);
 
@@ -26,13 +26,14 @@ pub(super) async fn keep(
     cancelled: &CancellationToken,
 ) -> WorkerError {
     let ttl = lease.ttl.as_ref().and_then(duration_from_proto).unwrap_or(crate::ops::LEASE_TTL);
+    let (rhythm, quiet_rhythm) = (RHYTHM.min(ttl / 4), QUIET_RHYTHM.min(ttl / 3));
     let mut renewed = Instant::now();
     let mut told = (0, 0, false);
     loop {
-        tokio::time::sleep(RHYTHM).await;
+        tokio::time::sleep(rhythm).await;
         let activity = spent.activity();
         let now = (spent.graph_requests(), spent.bytes_received(), activity.throttled_for.is_some());
-        if now == told && renewed.elapsed() < QUIET_RHYTHM {
+        if now == told && renewed.elapsed() < quiet_rhythm {
             continue;
         }
         let request = pb::RenewLeaseRequest {

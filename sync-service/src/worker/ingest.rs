@@ -14,7 +14,7 @@ use service_kit::clock::Timestamp;
 use super::{WorkerError, apply::Applier, links::Links, run::Stop, service::SyncService};
 
 /// How often a run starts a fresh listing because the provider refused its cursor.
-const MAX_RESYNCS: u32 = 2;
+const MAX_RESYNCS: u32 = 1;
 
 /// Most pages that one run reads; beyond that the feed is taken for endless.
 const MAX_PAGES: usize = 1_000_000;
@@ -49,11 +49,17 @@ pub(super) async fn ingest(listing: &Listing<'_>, lease: &pb::Lease) -> Result<(
             Err(error) if error.is_resync() || matches!(error, GraphError::ForeignLink) => {
                 resyncs += 1;
                 if resyncs > MAX_RESYNCS {
-                    return Err(WorkerError::ResyncAgain);
+                    tracing::error!(run = %lease.run, %drive, "a fresh listing was refused as well");
+                    return Err(WorkerError::ResyncAgain { drive: drive.to_string() });
                 }
                 tracing::info!(run = %lease.run, reason = error.reason(), "the feed starts over");
                 circle = CircleGuard::default();
                 pb::commit_page_request::Result::ResyncRequired(pb::ResyncRequired {})
+            }
+            Err(error @ (GraphError::Rejected { .. } | GraphError::NotFound { .. }))
+                if !cursor.is_empty() =>
+            {
+                return Err(WorkerError::FeedRefused(error));
             }
             Err(error) => return Err(error.into()),
         };
@@ -136,5 +142,6 @@ fn item_message(item: DriveItem) -> pb::DriveItem {
         quick_xor_hash: item.quick_xor_hash.unwrap_or_default(),
         modified_time: item.modified_unix_ms.map(|millis| Timestamp::from_millis(millis).to_proto()),
         malware: item.malware,
+        special_folder: item.special_folder.unwrap_or_default(),
     }
 }

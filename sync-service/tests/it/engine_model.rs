@@ -10,6 +10,7 @@ mod owner;
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use service_kit::database::DatabaseUrl;
+use sync_service::domain::filter::{Filter, Pattern};
 use tempfile::TempDir;
 
 use self::{
@@ -21,6 +22,8 @@ use self::{
 /// One run: what happens to the drive before it, and how it is disturbed.
 #[derive(Clone, Debug)]
 struct Round {
+    /// The filter changes to this one.
+    filter: Option<usize>,
     ops: Vec<Op>,
     feed_seed: u64,
     resync: bool,
@@ -51,12 +54,37 @@ fn round() -> impl Strategy<Value = Round> {
         (0_u8..12).prop_map(Crash::BeforeReport),
     ];
     (
+        proptest::option::weighted(0.2, 0..filters().len()),
         proptest::collection::vec(op(), 0..12),
         any::<u64>(),
         proptest::bool::weighted(0.15),
         proptest::collection::vec((crash, proptest::collection::vec(op(), 0..4)), 0..3),
     )
-        .prop_map(|(ops, feed_seed, resync, crashes)| Round { ops, feed_seed, resync, crashes })
+        .prop_map(|(filter, ops, feed_seed, resync, crashes)| Round {
+            filter,
+            ops,
+            feed_seed,
+            resync,
+            crashes,
+        })
+}
+
+/// Filters that take and leave out some of the model's names, at some places.
+fn filters() -> Vec<Filter> {
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    let filter = |include: &[&str], exclude: &[&str], max_file_bytes| Filter {
+        include: patterns(include),
+        exclude: patterns(exclude),
+        max_file_bytes,
+    };
+    vec![
+        Filter::default(),
+        filter(&[], &["a"], None),
+        filter(&["b"], &[], None),
+        filter(&["a/**/c", "/b"], &["c/a"], None),
+        filter(&["?"], &["**/b/b"], Some(1)),
+        filter(&[], &[], Some(1)),
+    ]
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -71,12 +99,17 @@ proptest! {
         runtime().block_on(async {
             let mut drive = Drive::default();
             let mirror = Mirror::new().await;
+            let mut filter = Filter::default();
             for round in rounds {
+                if let Some(index) = round.filter {
+                    filter = filters().remove(index);
+                    mirror.set_filter(&filter).await;
+                }
                 for op in &round.ops {
                     drive.apply(op);
                 }
                 mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
-                prop_assert_eq!(mirror.tree(), drive.tree());
+                prop_assert_eq!(mirror.tree(), drive.tree(&filter));
             }
             Ok(())
         })?;
@@ -110,7 +143,7 @@ proptest! {
                     owner.apply(&mirror, change);
                 }
                 mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
-                owner.check(&mirror.tree(), &drive.tree())?;
+                owner.check(&mirror.tree(), &drive.tree(&Filter::default()))?;
             }
             Ok::<(), TestCaseError>(())
         })?;
@@ -127,12 +160,17 @@ pub(crate) async fn live_on(url: &DatabaseUrl) {
         let rounds = proptest::collection::vec(round(), 1..6).new_tree(&mut runner).unwrap().current();
         let mut drive = Drive::default();
         let mirror = Mirror::on(url, &format!("case-{case}"), TempDir::new().unwrap()).await;
+        let mut filter = Filter::default();
         for round in &rounds {
+            if let Some(index) = round.filter {
+                filter = filters().remove(index);
+                mirror.set_filter(&filter).await;
+            }
             for op in &round.ops {
                 drive.apply(op);
             }
             mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
-            assert_eq!(mirror.tree(), drive.tree(), "{rounds:?}");
+            assert_eq!(mirror.tree(), drive.tree(&filter), "{rounds:?}");
         }
     }
 }

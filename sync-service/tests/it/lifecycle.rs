@@ -78,8 +78,11 @@ async fn what_a_dead_worker_made_is_known_to_the_next_one_whatever_the_drive_say
     drop(worker);
     world.sim.faults().clear();
     world.expire_leases();
+    // Enough stays that nobody need be asked.
     for name in &names {
         world.drive.apply(&Change::Delete { item: format!("/{name}") }).unwrap();
+        let file = Change::CreateFile { parent: "/".into(), name: format!("new-{name}"), size: 50 };
+        world.drive.apply(&file).unwrap();
     }
     world.run_to_end().await;
     world.run_to_equality().await;

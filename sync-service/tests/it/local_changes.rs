@@ -32,9 +32,10 @@ fn write(world: &World, path: &str) {
     fs::write(world.mirror().join(path), format!("mine: {path}")).unwrap();
 }
 
-/// A mirrored drive of these files, `/` between folder and name.
+/// A mirrored drive of these files, `/` between folder and name, and one that stays: to empty a mirror needs approval.
 async fn mirrored(files: &[&str]) -> World {
     let world = World::new(&empty_drive()).await;
+    add(&world, "/", "stays.txt");
     for path in files {
         match path.rsplit_once('/') {
             Some((folder, name)) => {

@@ -15,7 +15,15 @@ mod destinations;
 #[cfg(test)]
 mod engine_model;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod full_listings;
+#[cfg(test)]
 mod item_back_off;
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
@@ -29,9 +37,15 @@ mod mirror_a_drive;
 #[cfg(test)]
 mod no_leaks;
 #[cfg(test)]
+mod opaque_items;
+#[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod rpc;
+#[cfg(test)]
+mod sleeping_sources;
 #[cfg(test)]
 mod throttling;
 #[cfg(test)]

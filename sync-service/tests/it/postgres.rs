@@ -10,12 +10,12 @@ use service_kit::{
     resource_name::ResourceId,
 };
 use sync_service::{
-    domain::{run::RunState, source::NewSource},
+    domain::{filter::Filter, run::RunState, source::NewSource},
     ops::{Ctx, lease_run::lease_run, runs, sources},
     store::{Store, sources::SourceFilter},
 };
 
-use crate::engine_model;
+use crate::{engine_model, fleet};
 
 /// Sources that two replicas lease at once.
 const SOURCES: usize = 24;
@@ -25,14 +25,14 @@ fn test_server() -> Result<String, env::VarError> {
     env::var("TEST_DATABASE_URL")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_engine_and_two_replicas() {
+/// Runs `live` on a database of its own, if there is a server.
+async fn with_database(name: &str, live: impl AsyncFnOnce(DatabaseUrl)) {
     let Ok(server) = test_server() else {
         println!("TEST_DATABASE_URL is not set: PostgreSQL is not tested");
         return;
     };
     let maintenance = Database::connect(&server).await.unwrap();
-    let database_name = format!("sluice_sync_service_{}", std::process::id());
+    let database_name = format!("sluice_sync_service_{name}_{}", std::process::id());
     maintenance.execute_unprepared(&format!("CREATE DATABASE {database_name}")).await.unwrap();
     let (head, _) = server.rsplit_once('/').unwrap();
     let url = DatabaseUrl::parse(&format!("{head}/{database_name}")).unwrap();
@@ -42,12 +42,24 @@ async fn the_engine_and_two_replicas() {
         "a schema that is behind was accepted"
     );
     migrations::up(&connection, Schema::Sync).await.unwrap();
-
-    every_due_source_goes_to_one_worker(&url).await;
-    engine_model::live_on(&url).await;
-
     connection.close().await.unwrap();
+
+    live(url).await;
     maintenance.execute_unprepared(&format!("DROP DATABASE {database_name} WITH (FORCE)")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_and_two_replicas() {
+    with_database("engine", async |url| {
+        every_due_source_goes_to_one_worker(&url).await;
+        engine_model::live_on(&url).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_of_workers_that_are_killed() {
+    with_database("fleet", async |url| fleet::live_on(Some(url)).await).await;
 }
 
 async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
@@ -90,10 +102,13 @@ fn spec(index: usize) -> NewSource {
     NewSource {
         name: format!("tenants/many/sources/s{index}").parse().unwrap(),
         display_name: String::new(),
-        connection: "tenants/many/connections/c".parse().unwrap(),
+        // Of one connection, only so many are leased at once.
+        connection: format!("tenants/many/connections/c{index}").parse().unwrap(),
         drive: "me/drive".parse().unwrap(),
         destination: sync_service::domain::source::Destination::LocalFolder("/nowhere".into()),
         interval: Duration::from_mins(1),
+        full_interval: None,
+        filter: Filter::default(),
         suspended: false,
     }
 }

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) const SOURCE: &str = "tenants/acme/sources/docs";
-const CONNECTION: &str = "tenants/acme/connections/mail";
+pub(crate) const CONNECTION: &str = "tenants/acme/connections/mail";
 
 /// How long a condition is waited for: far longer than it should ever take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ pub(crate) struct World {
     pub(crate) sync_address: SocketAddr,
     /// sync-service's time; it moves only when it is told to.
     pub(crate) clock: Arc<ManualClock>,
-    token_address: SocketAddr,
+    pub(crate) token_address: SocketAddr,
     token_lifecycle: Lifecycle,
     sync_lifecycle: Lifecycle,
 }
@@ -111,7 +111,8 @@ impl World {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let token_address = start_token_service(&sim, home.path(), &token_lifecycle).await;
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let sync_address = start_sync_service(home.path(), anywhere, &sync_lifecycle, &clock).await;
+        let sync_address =
+            start_sync_service(home.path(), anywhere, token_address, &sync_lifecycle, &clock).await;
         let world =
             Self { home, sim, drive, sync_address, clock, token_address, token_lifecycle, sync_lifecycle };
         world.connect().await;
@@ -183,7 +184,8 @@ impl World {
     /// Starts sync-service again on the same database and port.
     pub(crate) async fn start_sync_service(&mut self) {
         self.sync_lifecycle = Lifecycle::new();
-        start_sync_service(self.home.path(), self.sync_address, &self.sync_lifecycle, &self.clock).await;
+        let (home, token_address) = (self.home.path(), self.token_address);
+        start_sync_service(home, self.sync_address, token_address, &self.sync_lifecycle, &self.clock).await;
     }
 
     /// Ends token-service for good.
@@ -286,7 +288,7 @@ impl World {
     }
 }
 
-async fn start_token_service(sim: &Simulator, home: &Path, lifecycle: &Lifecycle) -> SocketAddr {
+pub(crate) async fn start_token_service(sim: &Simulator, home: &Path, lifecycle: &Lifecycle) -> SocketAddr {
     let config = token_service::Config {
         database: DatabaseUrl::sqlite(home.join("token.db")),
         pool: PoolOptions::default(),
@@ -310,16 +312,20 @@ async fn start_token_service(sim: &Simulator, home: &Path, lifecycle: &Lifecycle
 async fn start_sync_service(
     home: &Path,
     address: SocketAddr,
+    token_address: SocketAddr,
     lifecycle: &Lifecycle,
     clock: &Arc<ManualClock>,
 ) -> SocketAddr {
     let listener = server::bind(address).await.unwrap();
-    let config = sync_service::Config::new(DatabaseUrl::sqlite(home.join("sync.db")));
+    let config = sync_service::Config {
+        token_service: Some(World::endpoint(token_address)),
+        ..sync_service::Config::new(DatabaseUrl::sqlite(home.join("sync.db")))
+    };
     let clock = Arc::<ManualClock>::clone(clock);
     sync_service::App::start(config, listener, lifecycle, clock).await.unwrap().address()
 }
 
-fn drive_tree(drive: &DriveHandle) -> Tree {
+pub(crate) fn drive_tree(drive: &DriveHandle) -> Tree {
     drive
         .walk()
         .into_iter()
@@ -347,13 +353,15 @@ fn in_drive(path: &str) -> String {
 pub(crate) fn read_tree(root: &Path) -> Tree {
     let mut tree = Tree::new();
     collect(root, root, &mut tree);
-    tree.retain(|path, _| path.split('/').next() != Some(".sluice"));
     tree.into_iter().map(|(path, content)| (in_drive(&path), content)).collect()
 }
 
 fn collect(root: &Path, folder: &Path, tree: &mut Tree) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path == root.join(".sluice") {
+            continue;
+        }
         let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
             tree.insert(name, None);

@@ -14,6 +14,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) local_name: Option<String>,
     /// `None` when the item is gone from the drive.
     pub(in crate::store) kind: Option<i16>,
+    pub(in crate::store) scope: i16,
     pub(in crate::store) size: i64,
     pub(in crate::store) version: String,
     pub(in crate::store) hash: Option<String>,

@@ -15,6 +15,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) detail: String,
     pub(in crate::store) cancel_requested: bool,
     pub(in crate::store) listing_complete: bool,
+    pub(in crate::store) listing: i16,
     pub(in crate::store) pages: i64,
     pub(in crate::store) items_listed: i64,
     pub(in crate::store) folders_made: i64,

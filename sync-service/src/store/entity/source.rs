@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sources")]
+#[expect(clippy::struct_excessive_bools, reason = "a row as the database has it: each is a column by itself")]
 pub(in crate::store) struct Model {
     #[sea_orm(primary_key)]
     pub(in crate::store) source_key: i64,
@@ -22,6 +23,15 @@ pub(in crate::store) struct Model {
     pub(in crate::store) cursor: String,
     pub(in crate::store) generation: i64,
     pub(in crate::store) enumerating: bool,
+    pub(in crate::store) listing: i16,
+    pub(in crate::store) full_interval_ms: Option<i64>,
+    pub(in crate::store) full_time: i64,
+    /// JSON; empty for none.
+    pub(in crate::store) filter: String,
+    pub(in crate::store) filter_changed: bool,
+    pub(in crate::store) feed_failures: i32,
+    /// Whether it sleeps until its connection is repaired.
+    pub(in crate::store) asleep: bool,
     pub(in crate::store) next_run_time: i64,
     pub(in crate::store) failures: i32,
     pub(in crate::store) approved_deletions: i64,

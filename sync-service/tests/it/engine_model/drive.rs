@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graph_client::quick_xor::QuickXor;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use sync_service::domain::change::{Facet, ListedItem};
+use sync_service::domain::{
+    change::{Facet, ListedItem},
+    filter::Filter,
+};
 
 pub(super) const ROOT: &str = "root";
 
@@ -128,11 +131,31 @@ impl Drive {
     }
 
     /// Every path with its content.
-    pub(super) fn tree(&self) -> Tree {
+    /// What of it a filter takes, worked out item by item.
+    pub(super) fn tree(&self, filter: &Filter) -> Tree {
         self.nodes
             .iter()
+            .filter(|(id, _)| self.is_taken(id, filter))
             .map(|(id, node)| (self.path(id), node.content.map(|content| content.to_string())))
             .collect()
+    }
+
+    fn is_taken(&self, id: &str, filter: &Filter) -> bool {
+        let mut chain = Vec::new();
+        let mut at = id;
+        while let Some(node) = self.nodes.get(at) {
+            chain.push(node);
+            at = &node.parent;
+        }
+        chain.reverse();
+        let names: Vec<String> = chain.iter().map(|node| node.name.clone()).collect();
+        chain.iter().enumerate().all(|(index, node)| match node.content {
+            Some(content) => {
+                let size = i64::try_from(content.to_string().len()).unwrap();
+                filter.takes_file(&names[..=index], size)
+            }
+            None => filter.takes_folder(&names[..=index]),
+        })
     }
 
     /// A complete listing: everything there is, nothing that is gone.
