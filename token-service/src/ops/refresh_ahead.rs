@@ -50,7 +50,9 @@ pub async fn run(context: Arc<Context>) {
 /// Replaces the tokens that are due. Each runs as a flight of its own: what is under way survives this task.
 async fn refresh_due(context: &Arc<Context>) {
     let looks = stream::iter(std::iter::from_fn(|| {
-        let due = context.cache.take_due(context.now(), MAX_FOUND);
+        let mut due = context.cache.take_due(context.now(), MAX_FOUND);
+        // What ends first comes first, whatever order the cache keeps.
+        due.sort_by(|one, other| one.order().cmp(&other.order()));
         (!due.is_empty()).then_some(due)
     }));
     looks

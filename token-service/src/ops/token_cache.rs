@@ -60,6 +60,13 @@ pub(super) struct DueToken {
     pub(super) token: Arc<AccessToken>,
 }
 
+impl DueToken {
+    /// What to refresh first.
+    pub(super) fn order(&self) -> impl Ord + '_ {
+        (self.token.expire_time, &self.connection, &self.asked)
+    }
+}
+
 /// A moment in the life of the cache: what was read before an invalidation is not put in after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Epoch(u64);
