@@ -36,7 +36,7 @@ mod random;
 mod receiver;
 #[cfg(test)]
 mod refresh_ahead;
-#[cfg(test)]
+#[cfg(all(test, feature = "refresh-model"))]
 mod refresh_model;
 #[cfg(test)]
 mod replicas;
