@@ -28,7 +28,10 @@ use std::{
 use async_trait::async_trait;
 use cap_std::fs::Dir;
 use service_kit::clock::{Clock, SystemClock, Timestamp};
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use self::spot::Spot;
 use super::{
@@ -47,6 +50,13 @@ pub const DEFAULT_BIN_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// Bytes that stay free unless asked otherwise.
 pub const DEFAULT_RESERVE: u64 = 256 * 1024 * 1024;
+
+/// How long a folder that somebody else has locked is waited for: a run of this process that was cut short holds it until its last
+/// write is through, and a worker whose lease passed to another one until it notices.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pause between two attempts to lock.
+const LOCK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A folder of this machine, locked for one worker.
 #[derive(Clone)]
@@ -93,15 +103,24 @@ impl LocalFolder {
     ///
     /// # Errors
     /// [`DestinationError::Refused`] when the folder is not what it should be, [`DestinationError::Busy`] when another worker has
-    /// it, or what the system says.
+    /// it and keeps it for 20 seconds, or what the system says.
     pub async fn open(
         path: &Path,
         marker: &Marker,
         filled_before: bool,
         options: LocalFolderOptions,
     ) -> Result<Self, DestinationError> {
-        let (path, marker) = (path.to_owned(), marker.clone());
-        blocking(move || open::open(&path, &marker, filled_before, options)).await
+        let attempts = async {
+            loop {
+                let (path, marker, options) = (path.to_owned(), marker.clone(), options.clone());
+                match blocking(move || open::open(&path, &marker, filled_before, options)).await {
+                    Err(DestinationError::Busy { .. }) => sleep(LOCK_AGAIN).await,
+                    result => return result,
+                }
+            }
+        };
+        let busy = |_| Err(DestinationError::Busy { path: path.to_owned() });
+        timeout(LOCK_PATIENCE, attempts).await.unwrap_or_else(busy)
     }
 
     async fn run<T: Send + 'static>(

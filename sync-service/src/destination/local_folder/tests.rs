@@ -390,11 +390,38 @@ async fn somebody_elses_folder_is_refused_untouched() {
     assert_eq!(reason(open(&mirror, "t", false).await), Some("DESTINATION_TAKEN"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_worker_at_a_time() {
     let (home, _folder) = opened().await;
     let second = open(&home.path().join("mirror"), "s", true).await;
     assert!(matches!(second, Err(DestinationError::Busy { .. })));
+}
+
+#[tokio::test]
+async fn a_folder_is_waited_for_until_the_last_write_of_a_run_that_was_cut_is_through() {
+    let (home, folder) = opened().await;
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let started = Arc::new(tokio::sync::Notify::new());
+    let last_write = {
+        let (folder, started) = (folder.clone(), Arc::clone(&started));
+        async move {
+            let operation = move |_: &Inner, _: &Path| {
+                started.notify_one();
+                wait.recv().map_err(io::Error::other)
+            };
+            folder.run("write", &[], operation).await
+        }
+    };
+    tokio::select! {
+        _ = last_write => panic!("nobody let it go on"),
+        () = started.notified() => {}
+    }
+    drop(folder);
+    let mirror = home.path().join("mirror");
+    let at_once = open::open(&mirror, &marker("s"), true, options(&clock(), Duration::ZERO));
+    assert!(matches!(at_once, Err(DestinationError::Busy { .. })));
+    let (next, ()) = tokio::join!(open(&mirror, "s", true), async { go_on.send(()).unwrap() });
+    next.unwrap();
 }
 
 #[tokio::test]
