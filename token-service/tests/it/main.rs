@@ -36,7 +36,7 @@ mod random;
 mod receiver;
 #[cfg(test)]
 mod refresh_ahead;
-#[cfg(all(test, feature = "refresh-model"))]
+#[cfg(test)]
 mod refresh_model;
 #[cfg(test)]
 mod replicas;

@@ -19,13 +19,11 @@ impl Random {
     }
 
     /// Whether something happens that happens `often` times in a thousand.
-    #[cfg(feature = "refresh-model")]
     pub(crate) fn happens(&mut self, often: u64) -> bool {
         self.below(1000) < often
     }
 
     /// One of them.
-    #[cfg(feature = "refresh-model")]
     pub(crate) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         let at = self.below(u64::try_from(of.len()).unwrap());
         &of[usize::try_from(at).unwrap()]

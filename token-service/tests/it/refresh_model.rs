@@ -3,7 +3,7 @@
 //!
 //! The operations are the real ones, on a real SQLite database. Each replica has a runtime of its own, whose time stands still and
 //! which runs only when the model lets it: until its work waits for the database, the key service, the provider or time. Which of
-//! all that comes next is drawn from a seed. What must hold is checked after every step
+//! all that comes next is drawn from a seed, so a run that fails is the same each time. What must hold is checked after every step
 //! (`calls`, `auditor`, `World::judge`); what each kind of run consists of is in `plan`.
 
 mod auditor;
@@ -58,7 +58,7 @@ impl Drop for Replay<'_> {
     }
 }
 
-fn run(template: &Path, seed: u64, rotation: Rotation) {
+fn run(template: &Path, seed: u64, rotation: Rotation) -> u64 {
     let mut world = World::new(template, seed, rotation);
     let replay = Replay(&mut world, seed);
     for _ in 0..setting("SLUICE_MODEL_STEPS", STEPS) {
@@ -66,6 +66,7 @@ fn run(template: &Path, seed: u64, rotation: Rotation) {
     }
     replay.0.finish();
     println!("seed {seed}: {:?}, trace {:x}", replay.0.tally, replay.0.trace);
+    replay.0.trace
 }
 
 fn runs(rotation: Rotation) {
@@ -89,4 +90,13 @@ fn invariants_hold_in_every_order_with_a_provider_that_forgives() {
 #[test]
 fn invariants_hold_in_every_order_with_a_strict_provider() {
     runs(Rotation::Strict);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let template = template();
+    for seed in 0..3 {
+        let one = run(template.path(), seed, Rotation::Strict);
+        assert_eq!(run(template.path(), seed, Rotation::Strict), one, "seed {seed}");
+    }
 }

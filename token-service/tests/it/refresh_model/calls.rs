@@ -74,6 +74,11 @@ impl Kind {
     }
 }
 
+/// Whether the caller was told that the replica is kept from the database, whatever becomes of what it asked for.
+fn is_outage(error: &OpError) -> bool {
+    matches!(error, OpError::DatabaseDown | OpError::Store(StoreError::Unavailable(_)))
+}
+
 /// A call under way.
 pub(super) struct Call {
     kind: Kind,
@@ -127,10 +132,14 @@ impl World {
         for call in ended {
             let answer = call.slot.lock().unwrap().take().unwrap();
             self.tally.calls += 1;
-            if answer.is_ok() {
-                self.tally.served += 1;
-            } else {
-                self.tally.refused += 1;
+            match &answer {
+                Ok(_) => self.tally.served += 1,
+                Err(error) => {
+                    self.tally.refused += 1;
+                    if !call.kind.is_plain() && is_outage(error) {
+                        self.outlived.insert((call.sender, call.kind.connection()));
+                    }
+                }
             }
             self.check_answer(&call, answer);
         }
@@ -178,9 +187,7 @@ impl World {
                 | OpError::Busy
         );
         let is_final = matches!(error, OpError::NeedsReauth { .. });
-        // The replica is kept from the database.
-        let is_outage = matches!(error, OpError::DatabaseDown | OpError::Store(StoreError::Unavailable(_)));
-        assert!(is_passing || is_final || is_outage, "{kind:?} got '{error}'");
+        assert!(is_passing || is_final || is_outage(error), "{kind:?} got '{error}'");
         assert!(
             !is_final || record.has_needed_reauth,
             "{kind:?}: '{error}', which the connection does not show"
@@ -247,18 +254,25 @@ impl World {
                 is_unknown != Some(true) || record.losses > 0,
                 "a request whose answer is lost is repeated as if nothing had been: {request:?} after {earlier:?}"
             );
-            let calls = self.calls.iter().filter(|call| call.kind.connection() == request.connection);
-            let is_usual = calls.clone().all(|call| call.kind.is_plain());
+            let mut calls = self.calls.iter().filter(|call| call.kind.connection() == request.connection);
+            let is_usual = calls.all(|call| call.kind.is_plain())
+                && !self.outlived.contains(&(request.sender, request.connection));
             if let Some(last) = earlier.last() {
                 let pause = request.sent - last.ended;
-                let is_too_soon = last.outcome == Outcome::Unknown && pause < PROBE_PAUSE - 2 * SKEW;
+                // A sender that stood still notices its loss late, when its lease may be over and others may ask.
+                let is_too_soon = last.outcome == Outcome::Unknown
+                    && pause < PROBE_PAUSE - 2 * SKEW
+                    && !self.was_disturbed(last.sender, last.sent);
                 assert!(!is_usual || !is_too_soon, "a lost answer is followed up after {pause} ms");
             }
             if let Some(token) = record.latest(&request.scopes) {
                 let left = token.expire_time.as_millis() - request.sent;
                 let life = i64::try_from(books.lifetime.as_millis()).unwrap();
                 let is_good = token.step < record.lease_step && left > life * 6 / 10 + 2 * SKEW;
-                assert!(!is_usual || !is_good, "a good token was replaced although nobody asked for that");
+                assert!(
+                    !is_usual || !is_good,
+                    "a good token was replaced although nobody asked for that: {request:?}"
+                );
             }
         }
         let checked = books.requests.len();

@@ -23,7 +23,7 @@ use super::replica::PROVIDER_TIMEOUT;
 pub(super) const CLIENT_ID: &str = "model";
 
 /// A replica in one of its lives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sender {
     pub(super) replica: usize,
     pub(super) life: u32,

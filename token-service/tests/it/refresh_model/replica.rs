@@ -13,7 +13,7 @@ use std::{
 use sea_orm::{
     SqlxSqliteConnector,
     sqlx::{
-        AssertSqlSafe, ConnectOptions as _, Executor as _,
+        AssertSqlSafe, ConnectOptions as _, Executor as _, query_scalar,
         sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
     },
 };
@@ -34,16 +34,14 @@ use super::{
     turnstile::{DistantKeys, Pass, Turnstile},
 };
 
-/// Connections of a replica to the database: so many of its statements wait side by side.
-const POOL: u32 = 3;
+/// Most connections of a replica to the database: more than it ever has statements waiting side by side.
+const POOL: u32 = 100;
+/// Connections that are open before anything happens that may need them. Opening one takes real time, in which something else of the
+/// same replica could go on; and whoever gives up a wait for the database closes one.
+const OPEN: usize = 12;
 /// Longer than any run. A connection that is opened again is there after some real time, which must not matter here; that the
 /// database fails is for the model to say.
 const NEVER: Duration = Duration::from_hours(24);
-/// Every table that a replica uses, hidden by an empty one of the same name, and in sight again.
-const TABLES: [&str; 5] =
-    ["connections", "access_tokens", "refresh_leases", "connection_changes", "connection_change_counter"];
-/// A database that does not answer for so long counts as down.
-const DATABASE_WAIT: Duration = Duration::from_secs(2);
 /// How long a replica waits for the provider.
 pub(super) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Looks that must find a replica at rest before it counts as such.
@@ -85,6 +83,8 @@ pub(super) struct Replica {
     runtime: Runtime,
     pub(super) context: Arc<Context>,
     pool: SqlitePool,
+    /// Whether connections are being opened, which takes no turn.
+    is_opening: Arc<AtomicBool>,
     pub(super) database: Turnstile,
     pub(super) keys: Turnstile,
     pub(super) sender: Sender,
@@ -105,7 +105,10 @@ impl Replica {
             .build()
             .unwrap();
         let (database, keys) = (Turnstile::default(), Turnstile::default());
-        let pool = open_pool(&runtime, &ground.folder.join("token.db"), &database);
+        let is_opening = Arc::new(AtomicBool::new(false));
+        // While the clock stands still nothing may park the runtime: it would take that for the end of all waiting.
+        let pool = runtime
+            .block_on(async { pool(&ground.folder.join("token.db"), &database, Arc::clone(&is_opening)) });
         let clock = ModelClock { skew, ..ground.clock.clone() };
         let lifecycle = Lifecycle::new();
         let keyring = FileKeyring::read(&ground.folder.join("keyring.toml")).unwrap();
@@ -120,25 +123,30 @@ impl Replica {
             lifecycle: lifecycle.clone(),
             default_scopes: ground.scopes.clone(),
             refresh_times: RefreshTimes { provider_timeout: PROVIDER_TIMEOUT },
-            database_wait: DATABASE_WAIT,
+            // Who gives up a wait for the database closes its connection, and another is opened, in real time.
+            database_wait: NEVER,
         });
-        runtime.block_on(async {
-            lifecycle.spawn("change feed", ops::change_feed::follow(Arc::clone(&context)));
-            if ground.is_ahead {
-                lifecycle.spawn("refresh ahead", ops::refresh_ahead::run(Arc::clone(&context)));
-            }
-        });
-        Self {
+        let replica = Self {
             runtime,
             context,
             pool,
+            is_opening,
             database,
             keys,
             sender,
             behind: Duration::ZERO,
             is_paused: false,
             is_cut_off: false,
-        }
+        };
+        replica.open_connections();
+        replica.runtime.block_on(async {
+            let context = &replica.context;
+            lifecycle.spawn("change feed", ops::change_feed::follow(Arc::clone(context)));
+            if ground.is_ahead {
+                lifecycle.spawn("refresh ahead", ops::refresh_ahead::run(Arc::clone(context)));
+            }
+        });
+        replica
     }
 
     /// Starts a call.
@@ -170,6 +178,26 @@ impl Replica {
                 calm += 1;
             }
         }
+        if self.pool.num_idle() < OPEN {
+            self.open_connections();
+        }
+    }
+
+    /// Opens what is missing while everything else of the replica waits.
+    fn open_connections(&self) {
+        self.is_opening.store(true, Ordering::SeqCst);
+        let pool = self.pool.clone();
+        let opened = self.runtime.spawn(async move {
+            // Those that are open come first.
+            let mut open = Vec::new();
+            while open.len() < OPEN {
+                open.push(pool.acquire().await.unwrap());
+            }
+        });
+        while !opened.is_finished() || self.pool.num_idle() < OPEN {
+            self.runtime.block_on(tokio::task::yield_now());
+        }
+        self.is_opening.store(false, Ordering::SeqCst);
     }
 
     /// Whether a statement is under way, which the model must see the end of before anything else happens.
@@ -196,18 +224,28 @@ impl Replica {
     }
 }
 
-async fn hide_tables(connection: &mut SqliteConnection, are_hidden: bool) {
-    for table in TABLES {
-        let statement = if are_hidden {
-            format!("CREATE TEMP TABLE {table} (hidden)")
-        } else {
-            format!("DROP TABLE temp.{table}")
-        };
-        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+/// Hides every table behind an empty one of the same name.
+async fn hide_tables(connection: &mut SqliteConnection) {
+    for table in tables(connection, "main").await {
+        connection.execute(AssertSqlSafe(format!("CREATE TEMP TABLE {table} (hidden)"))).await.unwrap();
     }
 }
 
-fn open_pool(runtime: &Runtime, path: &Path, turnstile: &Turnstile) -> SqlitePool {
+/// Brings them back in sight.
+async fn show_tables(connection: &mut SqliteConnection) {
+    for table in tables(connection, "temp").await {
+        connection.execute(AssertSqlSafe(format!("DROP TABLE temp.{table}"))).await.unwrap();
+    }
+}
+
+async fn tables(connection: &mut SqliteConnection, schema: &str) -> Vec<String> {
+    let tables =
+        format!("SELECT name FROM {schema}.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    query_scalar(AssertSqlSafe(tables)).fetch_all(connection).await.unwrap()
+}
+
+/// Connections that wait for their turn, and find no table when they are to fail.
+fn pool(path: &Path, turnstile: &Turnstile, is_opening: Arc<AtomicBool>) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .synchronous(SqliteSynchronous::Off)
@@ -215,7 +253,7 @@ fn open_pool(runtime: &Runtime, path: &Path, turnstile: &Turnstile) -> SqlitePoo
         .disable_statement_logging();
     let is_failing = Arc::new(AtomicBool::new(false));
     let (turnstile, before) = (turnstile.clone(), Arc::clone(&is_failing));
-    let pool_options = SqlitePoolOptions::new()
+    SqlitePoolOptions::new()
         .max_connections(POOL)
         .acquire_timeout(NEVER)
         .idle_timeout(None)
@@ -223,10 +261,11 @@ fn open_pool(runtime: &Runtime, path: &Path, turnstile: &Turnstile) -> SqlitePoo
         .test_before_acquire(false)
         .before_acquire(move |connection, _| {
             let (turnstile, is_failing) = (turnstile.clone(), Arc::clone(&before));
+            let is_opening = Arc::clone(&is_opening);
             Box::pin(async move {
-                if turnstile.pass().await == Pass::Failing {
+                if !is_opening.load(Ordering::SeqCst) && turnstile.pass().await == Pass::Failing {
                     is_failing.store(true, Ordering::SeqCst);
-                    hide_tables(connection, true).await;
+                    hide_tables(connection).await;
                 }
                 Ok(true)
             })
@@ -236,22 +275,10 @@ fn open_pool(runtime: &Runtime, path: &Path, turnstile: &Turnstile) -> SqlitePoo
             Box::pin(async move {
                 // One statement runs at a time, in all the world.
                 if is_failing.swap(false, Ordering::SeqCst) {
-                    hide_tables(connection, false).await;
+                    show_tables(connection).await;
                 }
                 Ok(true)
             })
-        });
-    // While the clock stands still nothing may park the runtime: it would take that for the end of all waiting.
-    let pool = runtime.block_on(async { pool_options.connect_lazy_with(options) });
-    let opening = pool.clone();
-    let opened = runtime.spawn(async move {
-        let mut open = Vec::new();
-        for _ in 0..POOL {
-            open.push(opening.acquire().await.unwrap());
-        }
-    });
-    while !opened.is_finished() || pool.num_idle() < usize::try_from(POOL).unwrap() {
-        runtime.block_on(tokio::task::yield_now());
-    }
-    pool
+        })
+        .connect_lazy_with(options)
 }

@@ -1,7 +1,7 @@
 //! Several replicas, their callers, the provider and the database, and one step of all that after another.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fs,
     path::Path,
     sync::{
@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) provider: Provider,
     pub(super) auditor: Auditor,
     pub(super) calls: Vec<Call>,
+    /// Who may still do for a connection what a caller asked for that was told of an outage meanwhile.
+    pub(super) outlived: HashSet<(Sender, usize)>,
     pub(super) scopes: Vec<ScopeSet>,
     /// Which life each replica is in.
     pub(super) lives: Vec<u32>,
@@ -102,6 +104,7 @@ impl World {
             provider,
             auditor,
             calls: Vec::new(),
+            outlived: HashSet::new(),
             scopes,
             lives: vec![0; plan.replicas],
             disturbed: vec![0; plan.replicas],
