@@ -84,7 +84,7 @@ fn moment(kill: u64, random: &mut Random) -> Option<Moment> {
 }
 
 async fn kill_one(world: &World, wire: &Wire, database: &str, random: &mut Random, kill: u64) -> Victim {
-    let mut process = Process::start_with(world, database, &wire.authority).await;
+    let mut process = Process::start(world, database, &wire.authority).await;
     let (id, first) = (format!("c{kill}"), world.refresh_token());
     process.connections.create_connection(import(&id, first.clone())).await.unwrap();
     let (before, life) =
@@ -216,7 +216,7 @@ async fn kill_again_and_again(rotation: Rotation, database: &str, world: World) 
     }
     let before = wire.exchanges();
 
-    let process = Process::start_with(&world, database, &wire.authority).await;
+    let process = Process::start(&world, database, &wire.authority).await;
     let url = DatabaseUrl::parse(database).unwrap();
     let beside = database::connect(&url, &PoolOptions::default()).await.unwrap();
     let store = Store::new(beside, Arc::new(SystemClock));

@@ -90,6 +90,11 @@ impl Wire {
         self.state.lock().unwrap().trap = Some(Trap { exchanges_before, moment, sprung });
         receiver
     }
+
+    /// Lets every request pass again.
+    pub(crate) fn disarm(&self) {
+        self.state.lock().unwrap().trap = None;
+    }
 }
 
 impl State {
