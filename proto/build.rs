@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "sluice/token/v1/authorization_service.proto",
         "sluice/token/v1/key_service.proto",
         "sluice/token/v1/audit_service.proto",
+        "sluice/token/v1/webhook_service.proto",
         "sluice/sync/v1/source_service.proto",
         "sluice/sync/v1/run_service.proto",
         "sluice/sync/v1/worker_service.proto",

@@ -3,7 +3,7 @@
 //! The files are the documentation: `sluice/token/v1` and `sluice/sync/v1`. Messages that carry a token or a code have a
 //! `Debug` that does not show it; see `redact.rs`.
 
-/// `sluice.token.v1`: connections, authorizations, access tokens, keys, audit.
+/// `sluice.token.v1`: connections, authorizations, access tokens, keys, audit, webhooks.
 pub mod token {
     /// Version 1.
     pub mod v1 {

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     client::Endpoints,
-    commands::{completions, connect, connections, demo, runs, source, status, sync, up},
+    commands::{completions, connect, connections, demo, runs, source, status, sync, up, webhooks},
 };
 
 /// Keeps mirrors of OneDrive and SharePoint drives, and the keys to them apart.
@@ -47,6 +47,8 @@ pub enum Command {
     Sync(sync::Arguments),
     /// Lists, shows and steers runs.
     Runs(runs::Arguments),
+    /// Lists the news of connections that webhook endpoints were not told.
+    Webhooks(webhooks::Arguments),
     /// Says whether the services are up and how the connections and sources are doing.
     Status(status::Arguments),
     /// Prints a script that completes this command in a shell.

@@ -7,7 +7,7 @@ use proto::{
     sync::v1::{run_service_client::RunServiceClient, source_service_client::SourceServiceClient},
     token::v1::{
         authorization_service_client::AuthorizationServiceClient,
-        connection_service_client::ConnectionServiceClient,
+        connection_service_client::ConnectionServiceClient, webhook_service_client::WebhookServiceClient,
     },
 };
 use service_kit::exit::Exit;
@@ -165,6 +165,14 @@ impl Endpoints {
     /// Nothing answers there.
     pub async fn authorizations(&self) -> Result<AuthorizationServiceClient<Channel>, Failure> {
         self.channel(Service::Token).await.map(AuthorizationServiceClient::new)
+    }
+
+    /// Connects to the token service for webhooks.
+    ///
+    /// # Errors
+    /// Nothing answers there.
+    pub async fn webhooks(&self) -> Result<WebhookServiceClient<Channel>, Failure> {
+        self.channel(Service::Token).await.map(WebhookServiceClient::new)
     }
 
     /// Connects to the sync service for sources.

@@ -17,6 +17,7 @@ pub mod source;
 pub mod status;
 pub mod sync;
 pub mod up;
+pub mod webhooks;
 
 /// Runs one command.
 ///
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Source(arguments) => source::run(arguments, endpoints, *output).await,
         Command::Sync(arguments) => sync::run(arguments, endpoints, *output).await,
         Command::Runs(arguments) => runs::run(arguments, endpoints, *output).await,
+        Command::Webhooks(arguments) => webhooks::run(arguments, endpoints, *output).await,
         Command::Status(arguments) => status::run(arguments, endpoints, *output).await,
         Command::Completions(arguments) => completions::run(&arguments, *output),
     }

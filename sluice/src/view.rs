@@ -37,12 +37,15 @@ pub struct Connection {
     pub create_time: Option<String>,
     /// When its refresh token was last exchanged.
     pub refresh_time: Option<String>,
+    /// `KNOWN`, or `UNKNOWN` when the answer to its last refresh was lost.
+    pub refresh_outcome: Option<String>,
 }
 
 impl From<token::Connection> for Connection {
     fn from(proto: token::Connection) -> Self {
         let state = proto.state().as_str_name();
         let app_health = proto.app_health().as_str_name();
+        let refresh_outcome = proto.refresh_outcome().as_str_name();
         let account = proto.account.clone().unwrap_or_default();
         Self {
             state: without_prefix(state, "CONNECTION_STATE_"),
@@ -57,8 +60,52 @@ impl From<token::Connection> for Connection {
             scopes: proto.scopes,
             create_time: instant(proto.create_time.as_ref()),
             refresh_time: instant(proto.refresh_time.as_ref()),
+            refresh_outcome: filled(without_prefix(refresh_outcome, "REFRESH_OUTCOME_"))
+                .filter(|outcome| outcome != UNSPECIFIED),
             name: proto.name,
             display_name: proto.display_name,
+        }
+    }
+}
+
+/// A state change that a webhook endpoint does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WebhookDelivery {
+    /// The endpoint's id.
+    pub endpoint: String,
+    /// `PENDING` or `GIVEN_UP`.
+    pub state: String,
+    /// The connection that changed.
+    pub connection: String,
+    /// `webhook-id` of its messages, as long as the change is kept.
+    pub webhook_id: Option<String>,
+    /// Type of the event, as long as the change is kept.
+    pub event_type: Option<String>,
+    /// When the connection changed, as long as that is kept.
+    pub change_time: Option<String>,
+    /// Attempts that failed.
+    pub attempts: i32,
+    /// What the last attempt came to.
+    pub last_failure: Option<String>,
+    /// When it is tried again.
+    pub next_attempt_time: Option<String>,
+    /// When it was given up.
+    pub give_up_time: Option<String>,
+}
+
+impl From<token::WebhookDelivery> for WebhookDelivery {
+    fn from(proto: token::WebhookDelivery) -> Self {
+        Self {
+            state: without_prefix(proto.state().as_str_name(), "WEBHOOK_DELIVERY_STATE_"),
+            endpoint: proto.endpoint,
+            connection: proto.connection,
+            webhook_id: filled(proto.webhook_id),
+            event_type: filled(proto.event_type),
+            change_time: instant(proto.change_time.as_ref()),
+            attempts: proto.attempts,
+            last_failure: filled(proto.last_failure),
+            next_attempt_time: instant(proto.next_attempt_time.as_ref()),
+            give_up_time: instant(proto.give_up_time.as_ref()),
         }
     }
 }
@@ -355,6 +402,7 @@ mod tests {
             state: token::ConnectionState::NeedsReauth.into(),
             state_cause: "invalid_grant".to_owned(),
             create_time: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+            refresh_outcome: token::RefreshOutcome::Unknown.into(),
             ..token::Connection::default()
         });
         let json = serde_json::to_value(connection).unwrap();
@@ -364,7 +412,7 @@ mod tests {
                 "name": "tenants/acme/connections/mail", "display_name": "", "state": "NEEDS_REAUTH",
                 "state_cause": "invalid_grant", "state_time": null, "provider": "", "client_id": "", "app_health": null,
                 "username": null, "directory_id": null, "scopes": [], "create_time": "1970-01-01T00:00:00.000Z",
-                "refresh_time": null,
+                "refresh_time": null, "refresh_outcome": "UNKNOWN",
             })
         );
     }

@@ -9,6 +9,7 @@ mod get_access_token;
 mod get_authorization;
 mod get_connection;
 mod list_connections;
+mod list_webhook_deliveries;
 mod refresh_connection;
 mod request_fields;
 mod start_device_authorization;
@@ -24,15 +25,17 @@ use proto::token::v1::{
     CompleteCodeAuthorizationRequest, CompleteCodeAuthorizationResponse, CreateConnectionRequest,
     CreateConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse, GetAccessTokenRequest,
     GetAccessTokenResponse, GetAuthorizationRequest, GetAuthorizationResponse, GetConnectionRequest,
-    GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, RefreshConnectionRequest,
-    RefreshConnectionResponse, StartCodeAuthorizationRequest, StartCodeAuthorizationResponse,
-    StartDeviceAuthorizationRequest, StartDeviceAuthorizationResponse, WatchAuthorizationRequest,
-    WatchAuthorizationResponse, WatchConnectionsRequest, WatchConnectionsResponse,
+    GetConnectionResponse, ListConnectionsRequest, ListConnectionsResponse, ListWebhookDeliveriesRequest,
+    ListWebhookDeliveriesResponse, RefreshConnectionRequest, RefreshConnectionResponse,
+    StartCodeAuthorizationRequest, StartCodeAuthorizationResponse, StartDeviceAuthorizationRequest,
+    StartDeviceAuthorizationResponse, WatchAuthorizationRequest, WatchAuthorizationResponse,
+    WatchConnectionsRequest, WatchConnectionsResponse,
     audit_service_server::AuditServiceServer,
     authorization_service_server::{AuthorizationService, AuthorizationServiceServer},
     connection_service_server::{ConnectionService, ConnectionServiceServer},
     key_service_server::KeyServiceServer,
     token_service_server::{TokenService, TokenServiceServer},
+    webhook_service_server::{WebhookService, WebhookServiceServer},
 };
 use service_kit::{server::GrpcServer, status::ApiError};
 use tonic::{Request, Response, Status, async_trait, server::NamedService as _};
@@ -54,6 +57,7 @@ pub fn register(server: GrpcServer, context: Arc<Context>) -> GrpcServer {
     let need_database = [
         ConnectionServiceServer::<Rpc>::NAME,
         AuthorizationServiceServer::<Rpc>::NAME,
+        WebhookServiceServer::<Rpc>::NAME,
         KeyServiceServer::<unimplemented::Unimplemented>::NAME,
         AuditServiceServer::<unimplemented::Unimplemented>::NAME,
     ];
@@ -63,7 +67,8 @@ pub fn register(server: GrpcServer, context: Arc<Context>) -> GrpcServer {
         .reflection(proto::FILE_DESCRIPTOR_SET)
         .add(TokenServiceServer::new(rpc.clone()))
         .add(ConnectionServiceServer::new(rpc.clone()))
-        .add(AuthorizationServiceServer::new(rpc))
+        .add(AuthorizationServiceServer::new(rpc.clone()))
+        .add(WebhookServiceServer::new(rpc))
         .add(KeyServiceServer::new(unimplemented::Unimplemented))
         .add(AuditServiceServer::new(unimplemented::Unimplemented))
 }
@@ -180,5 +185,15 @@ impl AuthorizationService for Rpc {
         request: Request<WatchAuthorizationRequest>,
     ) -> Result<Response<Self::WatchAuthorizationStream>, Status> {
         self.answer(watch_authorization::handle(&self.context, &request.into_inner())).await
+    }
+}
+
+#[async_trait]
+impl WebhookService for Rpc {
+    async fn list_webhook_deliveries(
+        &self,
+        request: Request<ListWebhookDeliveriesRequest>,
+    ) -> Result<Response<ListWebhookDeliveriesResponse>, Status> {
+        self.answer(list_webhook_deliveries::handle(&self.context, &request.into_inner())).await
     }
 }

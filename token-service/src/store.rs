@@ -16,6 +16,7 @@ mod import_leases;
 mod notifications;
 mod refresh_leases;
 mod sign_in_claims;
+mod waiting_deliveries;
 mod webhooks;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use connections::{ConnectionFilter, RowVersion, Successor};
 pub use directory_fences::DirectoryFence;
 pub use error::StoreError;
 pub use notifications::{Notification, Notifications};
+pub use waiting_deliveries::{DeliveryFilter, WaitingDelivery};
 pub use webhooks::{Delivered, Delivery};
 
 /// Tables and columns as they stand in associated data. They are part of the stored format: never rename them.

@@ -161,6 +161,7 @@ pub(super) fn text(connection: &Connection) -> String {
         ("scopes", &connection.scopes.join(" ")),
         ("made", &optional(&connection.create_time)),
         ("last refresh", &optional(&connection.refresh_time)),
+        ("its outcome", &in_words(&optional(&connection.refresh_outcome))),
     ])
 }
 

@@ -52,6 +52,9 @@ pub struct Arguments {
     /// Directory that may sign in: a GUID, a domain, common, organizations or consumers.
     #[arg(long, env = "SLUICE_DIRECTORY", default_value = DEFAULT_DIRECTORY)]
     directory: String,
+    /// TOML file of the webhook endpoints to tell of state changes; docs/WEBHOOKS.md describes it.
+    #[arg(long, env = "SLUICE_WEBHOOKS", value_name = "FILE")]
+    webhooks: Option<PathBuf>,
     /// Base address of Microsoft Graph; national clouds have their own.
     #[arg(long, env = "SLUICE_GRAPH", value_name = "URL", default_value = "https://graph.microsoft.com")]
     graph: Url,
@@ -116,7 +119,7 @@ pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> 
                 directory: arguments.directory,
                 default_scopes: Vec::new(),
             },
-            webhooks: None,
+            webhooks: arguments.webhooks,
             limits: ServerLimits::default(),
         },
         sync: sync_service::Config::new(DatabaseUrl::sqlite(data_dir.join("sync.db"))),

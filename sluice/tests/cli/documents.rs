@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 /// Documents that show commands, relative to the workspace.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/ERRORS.md",
     "docs/OPERATIONS.md",
     "docs/TESTING.md",
+    "docs/WEBHOOKS.md",
     "bench/README.md",
     "simulator/README.md",
 ];

@@ -8,7 +8,7 @@ use crate::world::call;
 const COMMANDS: &str = "\
 sluice: --token-service --sync-service --json
 sluice demo: --dir --files --keep
-sluice up: --data-dir --client-id --client-secret-file --authority --directory --graph --listen-token --listen-sync --runs --bin-days \
+sluice up: --data-dir --client-id --client-secret-file --authority --directory --webhooks --graph --listen-token --listen-sync --runs --bin-days \
 --disk-reserve-mib --log-format --log
 sluice connect: NAME --display-name --scope --import
 sluice connections: --tenant --state
@@ -26,6 +26,7 @@ sluice runs list: SOURCE --source --tenant --state --limit
 sluice runs show: NAME
 sluice runs cancel: NAME
 sluice runs approve: NAME --max-deletions
+sluice webhooks: --tenant --state
 sluice status:
 sluice completions: SHELL
 ";

@@ -60,18 +60,17 @@ pub fn decide(now: Timestamp, held: Option<Held>, wish: &Wish) -> Decision {
     if wish.has_claims || is_rejected || remaining <= EXPIRY_MARGIN {
         return Decision::Refresh;
     }
-    let lifetime = held.expire_time.duration_since(held.obtain_time);
-    if remaining >= least_remaining(lifetime, wish.min_ttl) {
+    if remaining >= least_remaining(held.expire_time.duration_since(held.obtain_time), wish.min_ttl) {
         Decision::Serve
     } else {
         Decision::RefreshOrServe
     }
 }
 
-/// Where the provider's tokens do not live as long as the caller wants, half their life must do: otherwise every request would
-/// cost a refresh.
+/// Half the life of a token must do for everybody: otherwise one that lives little longer than the caller wants, or not as long, would
+/// cost a refresh at every request.
 fn least_remaining(lifetime: Duration, min_ttl: Duration) -> Duration {
-    if lifetime > min_ttl { min_ttl } else { lifetime / 2 }
+    min_ttl.min(lifetime / 2)
 }
 
 #[cfg(test)]
@@ -118,6 +117,9 @@ mod tests {
         let want = wish(seconds(1800));
         assert_eq!(decide(NOW, Some(held(seconds(300), seconds(150))), &want), Decision::Serve);
         assert_eq!(decide(NOW, Some(held(seconds(300), seconds(149))), &want), Decision::RefreshOrServe);
+        // Little longer than wanted is no better.
+        assert_eq!(decide(NOW, Some(held(seconds(1810), seconds(905))), &want), Decision::Serve);
+        assert_eq!(decide(NOW, Some(held(seconds(1810), seconds(904))), &want), Decision::RefreshOrServe);
     }
 
     #[test]
@@ -148,9 +150,36 @@ mod tests {
                 prop_assert!(remaining > EXPIRY_MARGIN);
                 prop_assert!(!has_claims && rejected != Some(token.hash));
             }
-            if decision == Decision::Serve && lifetime > min_ttl {
-                prop_assert!(remaining >= seconds(min_ttl));
+            if decision == Decision::Serve {
+                prop_assert!(remaining >= seconds(min_ttl).min(seconds(lifetime) / 2));
             }
+        }
+
+        #[test]
+        fn whoever_asks_for_less_life_never_gets_less(
+            lifetime in 0_u64..100_000, age in 0_u64..100_000, min_ttl in 0_u64..1800, more in 0_u64..=1800, has_claims: bool,
+            rejected: Option<bool>,
+        ) {
+            let token = held(seconds(lifetime), seconds(lifetime.saturating_sub(age)));
+            let rejected = rejected.map(|same| hash(if same { "held" } else { "other" }));
+            let decide = |min_ttl| decide(NOW, Some(token), &Wish { min_ttl: seconds(min_ttl), has_claims, rejected });
+            let (modest, demanding) = (decide(min_ttl), decide(min_ttl + more));
+            if demanding == Decision::Serve {
+                prop_assert_eq!(modest, Decision::Serve);
+            }
+            // Whether a token is of any use does not depend on how long it should live.
+            prop_assert_eq!(modest == Decision::Refresh, demanding == Decision::Refresh);
+        }
+
+        #[test]
+        fn a_token_past_its_end_or_one_that_was_refused_is_never_given(
+            lifetime in 0_u64..100_000, since_end in 0_u64..100_000, remaining in 0_u64..100_000, min_ttl in 0_u64..=1800,
+        ) {
+            let expire_time = NOW.saturating_sub(seconds(since_end));
+            let ended = Held { hash: hash("held"), obtain_time: expire_time.saturating_sub(seconds(lifetime)), expire_time };
+            prop_assert_eq!(decide(NOW, Some(ended), &wish(seconds(min_ttl))), Decision::Refresh);
+            let refused = Wish { rejected: Some(hash("held")), ..wish(seconds(min_ttl)) };
+            prop_assert_eq!(decide(NOW, Some(held(seconds(lifetime), seconds(remaining))), &refused), Decision::Refresh);
         }
 
         #[test]

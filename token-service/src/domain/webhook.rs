@@ -24,6 +24,11 @@ pub fn event_type(state: Option<&ConnectionState>) -> &'static str {
     }
 }
 
+/// `webhook-id` of a change. Its number alone could come again after a database was restored.
+pub fn message_id(sequence: i64, change_time: Timestamp) -> String {
+    format!("msg_{sequence}_{}", change_time.as_millis())
+}
+
 /// What becomes of a delivery that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AfterFailure {

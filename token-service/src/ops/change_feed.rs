@@ -91,6 +91,9 @@ async fn catch_up(context: &Context, seen: Option<i64>) -> Result<i64, StoreErro
     if is_whole {
         for change in &changes {
             context.cache.invalidate(&change.connection);
+            // A failure that came after the change is forgotten with those before it, because the clocks of two replicas do not say
+            // which was first. The provider is left alone all the same: what it asked for stands in the lease and in the fence of the
+            // directory, and an app that is refused in the breaker.
             context.cooldowns.clear(&change.connection);
             context.refresh_signals.notify(&change.connection);
         }

@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 use service_kit::{clock::Timestamp, error_chain::ErrorChain};
 
-use super::{Context, watch_connections::KEEP_CHANGES};
+use super::{Context, OpError, watch_connections::KEEP_CHANGES};
 use crate::{
-    domain::webhook::{AfterFailure, after_failure, event_type, wait_after},
-    store::{ConnectionChange, Delivered, Delivery, StoreError},
+    domain::webhook::{AfterFailure, after_failure, event_type, message_id, wait_after},
+    store::{ConnectionChange, Delivered, Delivery, DeliveryFilter, StoreError, WaitingDelivery},
     webhook::{Message, Sender, WebhookEndpoint},
 };
 
@@ -37,6 +37,16 @@ const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// Delivers until the service stops.
 pub async fn run(context: Arc<Context>, sender: Sender, endpoints: Vec<WebhookEndpoint>) {
     join_all(endpoints.iter().map(|endpoint| Courier::new(&context, &sender, endpoint).run())).await;
+}
+
+/// Lists up to `limit` changes that an endpoint does not know, after an endpoint and a number.
+pub async fn list_deliveries(
+    context: &Context,
+    filter: &DeliveryFilter,
+    after: Option<(&str, i64)>,
+    limit: u64,
+) -> Result<Vec<WaitingDelivery>, OpError> {
+    Ok(context.store.list_deliveries(filter, after, limit).await?)
 }
 
 /// Tells one endpoint.
@@ -236,8 +246,7 @@ fn message(change: &ConnectionChange, now: Timestamp) -> Message {
         "data": data,
     });
     Message {
-        // The number alone could come again after a database was restored.
-        id: format!("msg_{}_{}", change.sequence, change.change_time.as_millis()),
+        id: message_id(change.sequence, change.change_time),
         timestamp: now.as_millis().div_euclid(1000),
         body: body.to_string(),
     }

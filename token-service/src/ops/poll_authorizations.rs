@@ -172,7 +172,11 @@ async fn ask(context: &Context, claimed: &StoredAuthorization) -> Next {
             return Next::Poll(PollAnswer::Failed);
         }
     };
-    match context.provider.poll_device(&device_code, claims.as_deref()).await {
+    // Who signs in, and in which directory, is known afterwards only.
+    let Ok(pass) = context.directory_budgets.enter(None).await else { return Next::Poll(PollAnswer::Failed) };
+    let answer = context.provider.poll_device(&device_code, claims.as_deref()).await;
+    drop(pass);
+    match answer {
         Ok(grant) => {
             context.app_health.record_accepted();
             signed_in(grant, time)

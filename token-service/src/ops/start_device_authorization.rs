@@ -60,7 +60,10 @@ pub async fn start_device_authorization(
     let are_callers_scopes = !request.scopes.is_empty();
     let scopes = if are_callers_scopes { request.scopes.clone() } else { context.default_scopes.clone() };
     let claims = context.store.find_sign_in_claims(&request.connection).await?;
+    // Who will sign in, and in which directory, nobody knows yet.
+    let pass = context.directory_budgets.enter(None).await?;
     let grant = context.provider.start_device(&scopes, claims.as_deref()).await;
+    drop(pass);
     let grant = grant.map_err(|error| start_error(context, error, are_callers_scopes))?;
     context.app_health.record_accepted();
 

@@ -23,13 +23,16 @@ const MAX_DEVICE_LIFETIME: Duration = Duration::from_hours(1);
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: String,
+    #[serde(default, deserialize_with = "lenient_text")]
     token_type: Option<String>,
     #[serde(default, deserialize_with = "lenient_seconds")]
     expires_in: Option<u64>,
     #[serde(default, deserialize_with = "lenient_seconds")]
     refresh_in: Option<u64>,
+    #[serde(default, deserialize_with = "lenient_text")]
     scope: Option<String>,
     refresh_token: Option<String>,
+    #[serde(default, deserialize_with = "lenient_text")]
     id_token: Option<String>,
 }
 
@@ -126,6 +129,12 @@ fn lenient_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Ok(value.as_u64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok())))
 }
 
+/// Text. Anything else counts as absent: a refresh token that came with it must not be lost for it.
+fn lenient_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(if let serde_json::Value::String(text) = value { Some(text) } else { None })
+}
+
 /// The numbers of a list; what is no number is left out.
 fn lenient_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
@@ -172,8 +181,26 @@ mod tests {
     }
 
     #[test]
+    fn a_rotated_token_is_read_whatever_comes_with_it() {
+        for odd in ["7", "null", "[7]", "{}", r#""odd \" text""#] {
+            let others = ["token_type", "scope", "id_token", "expires_in", "refresh_in", "unheard_of"];
+            let others: Vec<String> = others.iter().map(|name| format!(r#""{name}":{odd}"#)).collect();
+            let body = format!(r#"{{"access_token":"a","refresh_token":"b",{}}}"#, others.join(","));
+            let grant = token_grant(&answer(&body), "app").unwrap();
+            assert_eq!(grant.refresh_token.unwrap().expose(), "b", "{body}");
+        }
+    }
+
+    #[test]
     fn an_answer_without_a_token_is_none() {
-        for body in ["", "<html>", "{}", r#"{"access_token":""}"#, r#"{"access_token":7}"#] {
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":7}"#,
+            r#"{"access_token":"a","refresh_token":7}"#,
+        ] {
             assert!(token_grant(&answer(body), "app").is_none(), "{body}");
         }
     }

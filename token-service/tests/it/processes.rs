@@ -8,8 +8,8 @@ use proto::token::v1::{
     ConnectionState, GetAccessTokenRequest, RefreshOutcome,
     connection_service_client::ConnectionServiceClient, token_service_client::TokenServiceClient,
 };
-use sha2::{Digest as _, Sha256};
 use service_kit::status::{status_reason, status_retry_after};
+use sha2::{Digest as _, Sha256};
 use simulator::{Endpoint, PUBLIC_CLIENT_ID, Rotation, ViolationKind};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},

@@ -1,5 +1,10 @@
 //! What every database must do for the store: the same tests on SQLite and on PostgreSQL.
 
+#[cfg(test)]
+mod shared_rows;
+#[cfg(test)]
+mod webhooks;
+
 use std::{sync::Arc, time::Duration};
 
 use migrations::{Policy, Schema};
@@ -22,6 +27,17 @@ use token_service::{
     },
 };
 
+use self::{
+    shared_rows::{
+        a_fence_is_raised_and_never_lowered, claims_are_kept_until_somebody_signs_in,
+        imports_are_claimed_whole_or_not_at_all,
+    },
+    webhooks::{
+        a_webhook_endpoint_has_one_owner, an_endpoint_that_nobody_claims_is_forgotten,
+        deliveries_keep_the_order_of_each_connection, deliveries_move_with_the_position_or_not_at_all,
+        what_was_not_delivered_is_listed,
+    },
+};
 use crate::{test_database::TestDatabase, world::eventually};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -63,6 +79,14 @@ contract!(
     changes_are_numbered_in_their_order,
     changes_are_cleared_away_by_age,
     access_tokens_are_bounded_and_go_with_their_connection,
+    a_webhook_endpoint_has_one_owner,
+    deliveries_keep_the_order_of_each_connection,
+    deliveries_move_with_the_position_or_not_at_all,
+    what_was_not_delivered_is_listed,
+    an_endpoint_that_nobody_claims_is_forgotten,
+    a_fence_is_raised_and_never_lowered,
+    imports_are_claimed_whole_or_not_at_all,
+    claims_are_kept_until_somebody_signs_in,
 );
 
 async fn open(url: &str) -> Store {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use proto::token::v1::{ConnectionState, DeleteConnectionRequest, RefreshConnectionRequest};
+use proto::token::v1::{
+    ConnectionState, DeleteConnectionRequest, ListWebhookDeliveriesRequest, RefreshConnectionRequest,
+    WebhookDelivery, WebhookDeliveryState, webhook_service_client::WebhookServiceClient,
+};
 use sea_orm::{ConnectionTrait as _, Statement};
-use service_kit::{database::DatabaseUrl, exit::Exit};
+use service_kit::{database::DatabaseUrl, exit::Exit, status::status_violations};
 use simulator::{Endpoint, Fault, FaultKind, RetryAfter};
 use token_service::Config;
 
@@ -175,12 +178,73 @@ async fn what_cannot_be_delivered_for_days_is_given_up_and_later_changes_are_tol
     world.advance(Duration::from_hours(3 * 24));
     let given_up = "webhook_deliveries WHERE give_up_time IS NOT NULL AND last_failure = 'HTTP 400'";
     eventually("it is given up", async || count(&world, given_up).await == 1).await;
+    let listed = undelivered(&service, WebhookDeliveryState::GivenUp).await;
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(
+        (listed[0].connection.as_str(), listed[0].event_type.as_str()),
+        (&*name("mail"), "connection.active")
+    );
+    assert_eq!((listed[0].endpoint.as_str(), listed[0].last_failure.as_str()), ("test", "HTTP 400"));
+    assert!(listed[0].webhook_id.starts_with("msg_1_") && listed[0].attempts >= 2, "{listed:?}");
+    assert!(listed[0].give_up_time.is_some() && listed[0].next_attempt_time.is_none(), "{listed:?}");
+    assert!(undelivered(&service, WebhookDeliveryState::Pending).await.is_empty());
     receiver.refuse(None);
     service.connections.delete_connection(DeleteConnectionRequest { name: name("mail") }).await.unwrap();
     world.advance(LONG_WAIT);
     eventually("the next change is told", async || receiver.told() == ["connection.deleted mail"]).await;
     world.advance(Duration::from_hours(8 * 24));
     eventually("it is cleared away", async || count(&world, "webhook_deliveries").await == 0).await;
+    service.stop().await;
+}
+
+/// What endpoints do not know, row by row.
+async fn undelivered(service: &Service, state: WebhookDeliveryState) -> Vec<WebhookDelivery> {
+    let mut webhooks = WebhookServiceClient::new(service.channel.clone());
+    let (mut rows, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let state = state.into();
+        let request = ListWebhookDeliveriesRequest {
+            page_size: 1,
+            page_token,
+            state,
+            parent: "tenants/acme".to_owned(),
+        };
+        let page = webhooks.list_webhook_deliveries(request).await.unwrap().into_inner();
+        rows.extend(page.deliveries);
+        if page.next_page_token.is_empty() {
+            return rows;
+        }
+        page_token = page.next_page_token;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_listed_page_by_page_and_bad_fields_are_all_named() {
+    let world = World::new().await;
+    let mut service = start(&world, "http://127.0.0.1:9/nobody-listens").await;
+    for id in ["a", "b", "c"] {
+        service.connect(&world, id).await;
+    }
+    eventually("all wait", async || count(&world, "webhook_deliveries").await == 3).await;
+    let listed = undelivered(&service, WebhookDeliveryState::Pending).await;
+    let names: Vec<_> = listed.iter().map(|delivery| delivery.connection.clone()).collect();
+    assert_eq!(names, ["a", "b", "c"].map(name));
+    assert!(listed.iter().all(|delivery| delivery.next_attempt_time.is_some()), "{listed:?}");
+    assert!(undelivered(&service, WebhookDeliveryState::GivenUp).await.is_empty());
+
+    let request = ListWebhookDeliveriesRequest {
+        parent: "acme".to_owned(),
+        page_size: -1,
+        page_token: "made up".to_owned(),
+        state: 99,
+    };
+    let status = WebhookServiceClient::new(service.channel.clone())
+        .list_webhook_deliveries(request)
+        .await
+        .unwrap_err();
+    let mut fields: Vec<String> = status_violations(&status).into_iter().map(|(field, _)| field).collect();
+    fields.sort();
+    assert_eq!(fields, ["page_size", "page_token", "parent", "state"]);
     service.stop().await;
 }
 

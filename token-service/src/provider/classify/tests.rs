@@ -1,5 +1,7 @@
 //! One row of the provider's answers after another.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn answer(status: u16, error: &str, numbers: &[u32]) -> ErrorAnswer {
@@ -139,4 +141,81 @@ fn a_cause_never_repeats_free_text() {
         assert_eq!(classify(&answer(403, error, &[])).cause(), "HTTP 403", "{error}");
     }
     assert_eq!(classify(&answer(400, "invalid_grant", &[])).cause(), "invalid_grant");
+}
+
+/// Numbers that mean something, numbers that do not, and any number at all.
+fn numbers() -> impl Strategy<Value = Vec<u32>> {
+    let known = proptest::sample::select(vec![
+        50_196, 90_055, 50_053, 50_033, 70_012, 700_082, 50_173, 50_076, 65_001, 90_094, 53_003, 50_057,
+        7_000_215, 700_016, 90_002, 50_194, 70_011, 9_002_313, 70_016, 70_019, 70_018, 54_005,
+    ]);
+    proptest::collection::vec(prop_oneof![4 => known, 1 => any::<u32>()], 0..4)
+}
+
+fn any_answer() -> impl Strategy<Value = ErrorAnswer> {
+    let error = prop_oneof![
+        4 => proptest::sample::select(vec![
+            "", "invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope", "invalid_request",
+            "interaction_required", "temporarily_unavailable", "server_error", "slow_down", "access_denied",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ];
+    let suberror = proptest::sample::select(vec!["", "consent_required", "bad_token", "<b>"]);
+    let retry_after = proptest::option::of((0_u64..1_000_000).prop_map(Duration::from_secs));
+    let status = prop_oneof![2 => Just(400), 1 => Just(401), 1 => Just(429), 1 => 300_u16..600];
+    (status, error, suberror, numbers(), retry_after, any::<Option<()>>()).prop_map(
+        |(status, error, suberror, numbers, retry_after, claims)| ErrorAnswer {
+            status,
+            retry_after,
+            error,
+            suberror: suberror.to_owned(),
+            numbers,
+            claims: claims.map(|()| "{}".to_owned()),
+        },
+    )
+}
+
+fn concerns_connection(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::NeedsReauth { .. } | Refusal::Blocked { .. })
+}
+
+proptest! {
+    #[test]
+    fn every_answer_has_a_meaning_within_bounds_and_shows_no_text(answer in any_answer()) {
+        let refusal = classify(&answer);
+        prop_assert_eq!(&refusal, &classify(&answer));
+        if let Refusal::Throttled { retry_after, .. } | Refusal::Transient { retry_after: Some(retry_after), .. } = &refusal {
+            prop_assert!(*retry_after <= MAX_RETRY_AFTER);
+        }
+        let cause = refusal.cause();
+        prop_assert!(cause.len() <= MAX_ERROR_CHARS + " AADSTS4294967295".len());
+        prop_assert!(cause.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b' ')), "{}", cause);
+    }
+
+    #[test]
+    fn a_server_that_fails_or_throttles_says_nothing_about_a_connection_or_the_app(
+        answer in any_answer(), status in prop_oneof![Just(408), Just(429), 500_u16..600],
+    ) {
+        let refusal = classify(&ErrorAnswer { status, ..answer });
+        let passes = matches!(refusal, Refusal::Transient { .. } | Refusal::Throttled { .. });
+        prop_assert!(passes, "{:?}", refusal);
+    }
+
+    #[test]
+    fn a_refused_app_never_concerns_a_connection(
+        answer in any_answer(),
+        number in proptest::sample::select(vec![7_000_215, 7_000_218, 7_000_222, 700_027, 70_002, 700_016, 90_002]),
+        error in proptest::sample::select(vec!["invalid_client", "unauthorized_client"]),
+    ) {
+        let said_by_number = ErrorAnswer { numbers: [&[number][..], &answer.numbers].concat(), ..answer.clone() };
+        prop_assert!(!concerns_connection(&classify(&said_by_number)));
+        let said_by_error = ErrorAnswer { error: error.to_owned(), numbers: Vec::new(), ..answer };
+        prop_assert!(!concerns_connection(&classify(&said_by_error)));
+    }
+
+    #[test]
+    fn what_nobody_has_met_is_never_held_against_a_connection(answer in any_answer(), error in "[a-z]{1,12}_[0-9]{3}") {
+        let unheard_of = ErrorAnswer { error, numbers: Vec::new(), ..answer };
+        prop_assert!(!concerns_connection(&classify(&unheard_of)));
+    }
 }
