@@ -12,6 +12,7 @@ mod m20261121_000005_add_run_activity;
 mod m20261121_000006_scope_items;
 mod m20261121_000007_list_afresh_and_share;
 mod m20261121_000008_filter_items;
+mod m20261121_000009_name_places;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_scope_items::Migration),
             Box::new(m20261121_000007_list_afresh_and_share::Migration),
             Box::new(m20261121_000008_filter_items::Migration),
+            Box::new(m20261121_000009_name_places::Migration),
         ]
     }
 

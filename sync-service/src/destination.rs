@@ -31,6 +31,9 @@ use crate::domain::baseline::Baseline;
 /// never deleted: it is kept, under another name where it was in the way, and the caller is told.
 #[async_trait]
 pub trait Destination: Send + Sync {
+    /// Whether it takes names that differ in case or Unicode form only for one.
+    fn folds_names(&self) -> bool;
+
     /// Makes a folder; its parent is there.
     async fn make_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError>;
 

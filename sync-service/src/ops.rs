@@ -10,6 +10,7 @@ pub mod lease_run;
 mod leased;
 pub mod list_actions;
 mod paths;
+mod places;
 pub mod renew_lease;
 pub mod report_outcomes;
 pub mod runs;

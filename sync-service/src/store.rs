@@ -8,6 +8,7 @@ pub mod connections;
 pub mod due;
 mod entity;
 pub mod items;
+pub mod meetings;
 pub mod notices;
 pub mod plan;
 pub mod runs;

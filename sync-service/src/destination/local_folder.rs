@@ -84,6 +84,7 @@ impl Default for LocalFolderOptions {
 struct Inner {
     root: Dir,
     options: LocalFolderOptions,
+    folds_names: bool,
     next_temporary: AtomicU64,
     /// Bytes that files under way may still need.
     room_taken: Arc<AtomicU64>,
@@ -257,6 +258,10 @@ enum Moved {
 
 #[async_trait]
 impl Destination for LocalFolder {
+    fn folds_names(&self) -> bool {
+        self.inner.folds_names
+    }
+
     async fn make_folder(&self, path: &[String]) -> Result<Vec<Kept>, DestinationError> {
         let mut kept = Vec::new();
         let (made, kept) = self

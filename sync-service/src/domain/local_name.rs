@@ -1,12 +1,17 @@
-//! Turns a drive's name into one that a file system takes, and back.
+//! Turns a drive's name into one that file systems take, and back.
 //!
-//! A name stays as it came unless the file system cannot hold it: `/` and NUL, the two names `.` and `..`, Sluice's own folder,
-//! and names longer than the file system's limit. Those are percent-encoded; a `%` is encoded only where it would otherwise
-//! read as one of these codes, so `100%` and `a%20b` stay what they are.
+//! A name stays as it came unless some common file system cannot hold it: `/`, NUL and what Windows refuses (`"*:<>?|\`, control
+//! characters, a dot or space at the end, names of devices), the two names `.` and `..`, whatever may be taken for Sluice's own folder,
+//! and names longer than the limit. Characters are percent-encoded; a `%` is encoded only where it would otherwise read as one of these
+//! codes, so `100%` and `a%20b` stay what they are. Drives follow Windows' rules themselves, so next to no name changes.
+//!
+//! All this is the same whatever a destination lies on: a mirror can be copied to another file system, and goes on there.
 
 use std::borrow::Cow;
 
 use service_kit::clock::Timestamp;
+
+use super::folded::folded;
 
 /// Longest name, in bytes, that common file systems take (`NAME_MAX` of Linux).
 pub const MAX_NAME_BYTES: usize = 255;
@@ -17,33 +22,102 @@ const MAX_EXTENSION_BYTES: usize = 16;
 /// The folder at the destination's root that belongs to Sluice.
 pub const OWN_FOLDER: &str = ".sluice";
 
-/// Codes that the encoding produces, besides `%25` for a literal `%` in front of one of them.
-const CODES: [(char, &str); 3] = [('/', "%2F"), ('\0', "%00"), ('.', "%2E")];
+/// What FAT and NTFS also call [`OWN_FOLDER`]; a number follows.
+const OWN_FOLDER_SHORT: &str = "sluice~";
+
+/// Characters that are encoded wherever they are, beside control characters.
+const REFUSED: [char; 9] = ['/', '"', '*', ':', '<', '>', '?', '|', '\\'];
+
+/// Stands in a name for nothing: keeps it from being another one. Sixteen hexadecimal digits may follow.
+const MARK: &str = "%~";
+
+/// Digits of a [`fingerprint`].
+const FINGERPRINT: usize = 16;
+
+/// Names of devices, with any extension (Windows).
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// Names of devices that a digit follows.
+const NUMBERED_DEVICES: [&str; 2] = ["com", "lpt"];
 
 /// The name for the destination.
 ///
 /// `item_id` makes the name of a too long one unique: its end is cut, and a tilde with a hash of name and id follows, before the
 /// extension. Only such a name cannot be decoded; the index knows it anyway.
 pub fn encode(name: &str, item_id: &str) -> String {
+    within_limit(escape(name), name, item_id)
+}
+
+/// The name of an item that must not be taken for another one of its folder: a mark goes before the extension.
+pub fn encode_apart(name: &str, item_id: &str) -> String {
+    let plain = escape(name);
+    let extension = extension(&plain);
+    let stem = plain.strip_suffix(extension).unwrap_or(&plain);
+    within_limit(format!("{stem}{MARK}{}{extension}", fingerprint(name, item_id)), name, item_id)
+}
+
+fn within_limit(encoded: String, name: &str, item_id: &str) -> String {
+    if encoded.len() > MAX_NAME_BYTES { shorten(&encoded, name, item_id) } else { encoded }
+}
+
+fn escape(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
-    let reserved = matches!(name, "." | "..") || name.eq_ignore_ascii_case(OWN_FOLDER);
+    let own = matches!(name, "." | "..") || folded(name) == OWN_FOLDER;
+    let device = device(name);
     for (index, c) in name.char_indices() {
+        let rest = name.get(index..).unwrap_or_default();
+        let last = rest.len() == c.len_utf8();
+        if device == Some(index) {
+            out.push_str(MARK);
+        }
         match c {
-            '/' => out.push_str("%2F"),
-            '\0' => out.push_str("%00"),
-            '.' if reserved => out.push_str("%2E"),
-            '%' if reads_as_code(name.get(index..).unwrap_or_default()) => out.push_str("%25"),
-            _ => out.push(c),
+            '.' if own || last => out.push_str("%2E"),
+            ' ' if last => out.push_str("%20"),
+            '%' if code(rest).is_some() => out.push_str("%25"),
+            c if is_refused(c) => push_code(&mut out, c),
+            c => out.push(c),
         }
     }
-    if out.is_empty() {
+    if name.is_empty() {
         // A drive has no such name; an empty path segment would mean the folder itself.
         out.push_str("%00");
     }
-    if out.len() > MAX_NAME_BYTES { shorten(&out, name, item_id) } else { out }
+    if device == Some(name.len()) {
+        out.push_str(MARK);
+    }
+    out
 }
 
-/// The drive's name for a name that [`encode`] made without shortening it.
+fn is_refused(c: char) -> bool {
+    REFUSED.contains(&c) || u32::from(c) < 0x20
+}
+
+fn push_code(out: &mut String, c: char) {
+    out.push('%');
+    let digits = [u32::from(c) >> 4, u32::from(c) & 0xF].map(|digit| char::from_digit(digit, 16));
+    out.extend(digits.into_iter().flatten().map(|digit| digit.to_ascii_uppercase()));
+}
+
+/// Where the name of a device ends, or the short one of Sluice's own folder; `None` for any other name.
+fn device(name: &str) -> Option<usize> {
+    let end = name.find('.').unwrap_or(name.len());
+    let stem = name.get(..end).unwrap_or_default().trim_end_matches(' ');
+    let folded = folded(stem);
+    let numbered = |prefix: &&str| folded.strip_prefix(*prefix).is_some_and(one_digit);
+    let short = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let refused = DEVICES.contains(&folded.as_str())
+        || NUMBERED_DEVICES.iter().any(numbered)
+        || folded.strip_prefix(OWN_FOLDER_SHORT).is_some_and(short);
+    refused.then_some(stem.len())
+}
+
+/// Windows counts three superscripts as digits.
+fn one_digit(text: &str) -> bool {
+    matches!(text, "\u{b9}" | "\u{b2}" | "\u{b3}")
+        || text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The drive's name for a name that [`encode`] or [`encode_apart`] made without shortening it.
 pub fn decode(local: &str) -> Cow<'_, str> {
     if !local.contains('%') {
         return Cow::Borrowed(local);
@@ -54,20 +128,31 @@ pub fn decode(local: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(local.len());
     let mut rest = local;
     while let Some(c) = rest.chars().next() {
-        if let Some(tail) = rest.strip_prefix("%25") {
-            out.push('%');
-            rest = tail;
-        } else if let Some((plain, tail)) =
-            CODES.iter().find_map(|(p, code)| Some((*p, rest.strip_prefix(code)?)))
-        {
-            out.push(plain);
-            rest = tail;
-        } else {
-            out.push(c);
-            rest = rest.get(c.len_utf8()..).unwrap_or_default();
-        }
+        let (plain, length) = code(rest).unwrap_or((Some(c), c.len_utf8()));
+        out.extend(plain);
+        rest = rest.get(length..).unwrap_or_default();
     }
     Cow::Owned(out)
+}
+
+/// The code that a text begins with: what it stands for, if anything, and its length in bytes.
+fn code(rest: &str) -> Option<(Option<char>, usize)> {
+    if let Some(tail) = rest.strip_prefix(MARK) {
+        let digits =
+            tail.bytes().take(FINGERPRINT).take_while(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).count();
+        return Some((None, MARK.len() + if digits == FINGERPRINT { FINGERPRINT } else { 0 }));
+    }
+    let digits = rest.strip_prefix('%')?.get(..2)?;
+    if digits.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'A'..=b'F')) {
+        return None;
+    }
+    let plain = char::from(u8::from_str_radix(digits, 16).ok()?);
+    let known = match plain {
+        '%' | '.' => true,
+        ' ' => rest.get(3..).is_some_and(|tail| tail.is_empty() || tail.starts_with(MARK)),
+        c => is_refused(c),
+    };
+    known.then_some((Some(plain), 3))
 }
 
 /// The name under which an item waits in the staging folder: its id keeps it from meeting another one, and its own name follows.
@@ -134,10 +219,6 @@ fn extension(name: &str) -> &str {
     }
 }
 
-fn reads_as_code(rest: &str) -> bool {
-    rest.starts_with("%25") || CODES.iter().any(|(_, code)| rest.starts_with(code))
-}
-
 fn shorten(encoded: &str, name: &str, item_id: &str) -> String {
     let extension = extension(encoded);
     let mark = format!("~{}", fingerprint(name, item_id));
@@ -161,9 +242,25 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay_as_they_came() {
-        for name in
-            ["a.txt", "100%", "a%20b", "#1", "e\u{301}te\u{301}", "😀", ".hidden", "...", "con", "%2e", "a:b"]
-        {
+        for name in [
+            "a.txt",
+            "100%",
+            "a%20b",
+            "#1",
+            "e\u{301}te\u{301}",
+            "😀",
+            ".hidden",
+            "...a",
+            "cone",
+            "%2e",
+            "com",
+            "com10",
+            "~$a.docx",
+            " a",
+            "%",
+            "%4",
+            "a.con",
+        ] {
             assert_eq!(encode(name, "id"), name);
         }
     }
@@ -176,6 +273,42 @@ mod tests {
         assert_eq!(encode("\0", "id"), "%00");
         assert_eq!(encode(".sluice", "id"), "%2Esluice");
         assert_eq!(encode(".Sluice", "id"), "%2ESluice");
+        assert_eq!(encode(".\u{17f}luice", "id"), "%2E\u{17f}luice");
+    }
+
+    #[test]
+    fn names_that_windows_refuses_are_encoded() {
+        for (name, local) in [
+            ("a:b?.txt", "a%3Ab%3F.txt"),
+            ("\"*<>|\\\u{1}", "%22%2A%3C%3E%7C%5C%01"),
+            ("a.", "a%2E"),
+            ("...", "..%2E"),
+            ("a. ", "a.%20"),
+            ("a%20", "a%2520"),
+            ("con", "con%~"),
+            ("NUL.tar.gz", "NUL%~.tar.gz"),
+            ("aux .txt", "aux%~ .txt"),
+            ("Com1", "Com1%~"),
+            ("lpt\u{b2}", "lpt\u{b2}%~"),
+            ("SLUICE~1", "SLUICE~1%~"),
+            ("a%~b", "a%25~b"),
+        ] {
+            assert_eq!(encode(name, "id"), local);
+            assert_eq!(decode(local), name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_kept_apart_is_another_one_for_every_file_system_and_can_be_read_back() {
+        let apart = encode_apart("R\u{e9}sum\u{e9}.docx", "1");
+        assert!(
+            apart.starts_with("R\u{e9}sum\u{e9}%~") && apart.rsplit_once('.').unwrap().1 == "docx",
+            "{apart}"
+        );
+        assert_eq!(decode(&apart), "R\u{e9}sum\u{e9}.docx");
+        assert_ne!(folded(&apart), folded(&encode_apart("R\u{e9}sum\u{e9}.docx", "2")));
+        let long = encode_apart(&format!("{}.docx", "a".repeat(250)), "1");
+        assert!(long.len() <= MAX_NAME_BYTES && long.rsplit_once('.').unwrap().1 == "docx");
     }
 
     #[test]
@@ -219,19 +352,22 @@ mod tests {
         }
 
         #[test]
-        fn every_encoded_name_is_one_safe_segment(name in "\\PC{0,300}|[./%0-9A-F\\x00]{0,40}") {
-            let local = encode(&name, "id");
-            prop_assert!(!local.is_empty() && local.len() <= MAX_NAME_BYTES);
-            prop_assert!(!local.contains('/') && !local.contains('\0'));
-            prop_assert!(local != "." && local != ".." && !local.eq_ignore_ascii_case(OWN_FOLDER));
+        fn every_encoded_name_is_one_safe_segment(name in "\\PC{0,300}|[./%0-9A-F\\x00]{0,40}|[ .conCON1~%*:?]{0,9}") {
+            for local in [encode(&name, "id"), encode_apart(&name, "id")] {
+                prop_assert!(!local.is_empty() && local.len() <= MAX_NAME_BYTES);
+                prop_assert!(!local.contains(is_refused), "{}", local);
+                prop_assert!(!local.ends_with(['.', ' ']) && device(&local).is_none(), "{}", local);
+                prop_assert_ne!(folded(&local), OWN_FOLDER);
+            }
         }
 
         #[test]
-        fn decoding_gives_the_name_back(name in "[./%025EF\\x00a]{1,60}") {
+        fn decoding_gives_the_name_back(name in "[./%025EF\\x00a]{1,60}|[ .conCON1~%:a-f0-9]{1,30}") {
             prop_assume!(name != "\0");
-            let local = encode(&name, "id");
-            let back = decode(&local);
-            prop_assert_eq!(back.as_ref(), name.as_str());
+            for local in [encode(&name, "id"), encode_apart(&name, "id")] {
+                let back = decode(&local);
+                prop_assert_eq!(back.as_ref(), name.as_str());
+            }
         }
 
         #[test]

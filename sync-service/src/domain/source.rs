@@ -8,6 +8,7 @@ use service_kit::{clock::Timestamp, resource_name::ResourceId};
 use super::{
     cursor::Cursor,
     filter::Filter,
+    folded::folded,
     listing::ListingCause,
     names::{ConnectionName, SourceName},
 };
@@ -87,6 +88,8 @@ pub struct Source {
     pub feed_failures: u32,
     /// Whether a worker has written to the destination before.
     pub destination_filled: bool,
+    /// Whether the destination takes several spellings for one name: see [`super::folded`].
+    pub folds_names: bool,
     /// Whether it waits for its connection to be repaired.
     pub asleep: bool,
     /// When the next run is due.
@@ -105,7 +108,28 @@ pub struct Source {
     pub create_time: Timestamp,
 }
 
+/// The index of a source: its rows, and how places in it compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// The source.
+    pub source: SourceKey,
+    /// See [`Source::folds_names`].
+    pub folds_names: bool,
+}
+
+impl Index {
+    /// What a name's place is compared by: equal for names that the destination takes for one.
+    pub fn place_name(&self, name: &str) -> String {
+        if self.folds_names { folded(name) } else { name.to_owned() }
+    }
+}
+
 impl Source {
+    /// The source's index.
+    pub fn index(&self) -> Index {
+        Index { source: self.key, folds_names: self.folds_names }
+    }
+
     /// Begins a fresh enumeration. Nothing is gone yet: only a complete listing of the new generation can tell.
     pub fn list_afresh(&mut self, cause: ListingCause) {
         self.cursor = Cursor::Start;

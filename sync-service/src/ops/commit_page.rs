@@ -3,6 +3,7 @@
 use super::{
     Ctx, OpError,
     leased::leased,
+    places,
     scopes::{self, Folders},
 };
 use crate::{
@@ -46,7 +47,7 @@ pub struct Position {
     pub listing_complete: bool,
 }
 
-/// Commits what was read with the link `read_with`.
+/// Commits what was read with the link `read_with`, for a destination that folds names or does not.
 ///
 /// # Errors
 /// [`OpError::LeaseLost`]; [`OpError::CursorMismatch`] when the page follows neither the stored cursor nor is the stored one again.
@@ -56,9 +57,15 @@ pub async fn commit_page(
     epoch: i64,
     read_with: &str,
     reading: Reading,
+    folds_names: bool,
 ) -> Result<Position, OpError> {
     let txn = ctx.store.begin().await?;
     let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
+    if source.folds_names != folds_names {
+        tracing::info!(source = %source.spec.name, folds_names, "the destination compares names in another way");
+        source.folds_names = folds_names;
+        places::compare_anew(txn.conn(), source.index()).await?;
+    }
     match reading {
         Reading::Page { items, leads_to } => {
             match page_order(&source.cursor, read_with, &leads_to) {
@@ -102,9 +109,10 @@ async fn complete(conn: &impl Connection, source: &mut Source, run: &mut Run) ->
     let unseen_before = source.enumerating.then_some(source.generation);
     items::settle(conn, source.key, unseen_before).await?;
     if source.filter_changed {
-        scopes::refilter(conn, source.key, &source.spec.filter).await?;
+        scopes::refilter(conn, source.index(), &source.spec.filter).await?;
         source.filter_changed = false;
     }
+    places::keep_apart(conn, source.index()).await?;
     source.enumerating = false;
     run.listing_complete = true;
     run.phase = RunPhase::Applying;
@@ -146,8 +154,8 @@ async fn store_changes(
                 rows.push(row);
             }
         }
-        items::upsert(conn, source.key, &rows).await?;
-        scopes::spread(conn, source.key, &source.spec.filter, turned).await?;
+        items::upsert(conn, source.index(), &rows).await?;
+        scopes::spread(conn, source.index(), &source.spec.filter, turned).await?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
         action::{self, Action, ActionToken},
         baseline::Baseline,
         brake::{Brake, MIN_EMPTYING, brake, enough_applied},
+        folded::folded,
         item::{Applied, Desired, Item, Kind, STAGING_PARENT, Work},
         local_name,
         names::RunName,
@@ -66,6 +67,8 @@ struct Listing {
     paths: Paths,
     /// The files of the items that this page's contents replace.
     replaced: HashMap<String, Baseline>,
+    /// See [`Source::folds_names`].
+    folds_names: bool,
     /// Folders that this call moves: paths through them are only right once that is done.
     moved: HashSet<String>,
 }
@@ -94,6 +97,7 @@ pub fn list_actions(
         given_any: false,
         paths: Paths::default(),
         replaced: HashMap::new(),
+        folds_names: false,
         moved: HashSet::new(),
     };
     stream::try_unfold(listing, |mut listing| async move {
@@ -126,6 +130,7 @@ impl Listing {
     async fn ready(&mut self, step: Step) -> Result<Vec<Ready>, OpError> {
         let txn = self.ctx.store.begin().await?;
         let (source, mut run) = leased(txn.conn(), &self.name, self.epoch).await?;
+        self.folds_names = source.folds_names;
         if !run.listing_complete && self.extent == Extent::Everything {
             return Err(OpError::ListingIncomplete(self.name.clone()));
         }
@@ -207,9 +212,12 @@ impl Listing {
                 };
                 Some(Action { item_id: item.id.clone(), path, step: action::Step::MakeFolder, token })
             }
+            (Work::Move, Some(desired), Some(applied)) if self.only_spelled_anew(desired, applied) => {
+                self.stage(item, applied, None)
+            }
             (Work::Move, Some(desired), Some(applied)) => {
                 let target = self.paths.place(&desired.parent_id)?;
-                self.relocate(item, applied, &target, &desired.parent_id, &desired.local_name)
+                self.relocate(item, applied, &target, (&desired.parent_id, &desired.local_name), None)
             }
             (Work::PutContent, Some(desired), _) => {
                 let path = self.paths.place(&desired.parent_id)?.join(&desired.local_name);
@@ -247,10 +255,24 @@ impl Listing {
             return None;
         }
         let applied = item.applied.as_ref()?;
-        let name = local_name::staged(&item.id, &applied.name);
-        let action = self.relocate(item, applied, &Place::staging(), STAGING_PARENT, &name)?;
+        // What makes way is soon replaced or deleted: a changed file stays where people look for it.
+        let expected = (applied.kind == Kind::File).then(|| applied.file.clone());
+        let action = self.stage(item, applied, expected)?;
         self.moved.insert(item.id.clone());
         Some(action)
+    }
+
+    fn stage(&mut self, item: &Item, applied: &Applied, expected: Option<Baseline>) -> Option<Action> {
+        let name = local_name::staged(&item.id, &applied.name);
+        self.relocate(item, applied, &Place::staging(), (STAGING_PARENT, &name), expected)
+    }
+
+    /// Whether an item is to have a name that the destination takes for the one it has. Renaming one into the other may do nothing
+    /// there: the item takes the way through the staging folder.
+    fn only_spelled_anew(&self, desired: &Desired, applied: &Applied) -> bool {
+        self.folds_names
+            && desired.parent_id == applied.parent_id
+            && folded(&desired.local_name) == folded(&applied.name)
     }
 
     /// Renames or moves what is there. Nothing where its path, or the target's, leads through a folder that this call moves, or
@@ -260,8 +282,8 @@ impl Listing {
         item: &Item,
         applied: &Applied,
         target: &Place,
-        parent_id: &str,
-        name: &str,
+        (parent_id, name): (&str, &str),
+        expected: Option<Baseline>,
     ) -> Option<Action> {
         let source = self.paths.place(&applied.parent_id)?;
         let stale = source.chain.iter().chain(&target.chain).any(|id| self.moved.contains(id));
@@ -271,9 +293,6 @@ impl Listing {
         if applied.kind == Kind::Folder {
             self.moved.insert(item.id.clone());
         }
-        // What goes into the staging folder is soon replaced or deleted: a changed file stays where people look for it.
-        let aside = parent_id == STAGING_PARENT && applied.kind == Kind::File;
-        let expected = aside.then(|| applied.file.clone());
         Some(Action {
             item_id: item.id.clone(),
             path: target.join(name),

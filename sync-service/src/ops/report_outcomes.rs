@@ -14,7 +14,7 @@ use crate::{
         names::RunName,
         outcome::{self, Done},
         run::{Notice, Run},
-        source::SourceKey,
+        source::{Index, SourceKey},
     },
     store::{
         Connection, StoreError,
@@ -92,7 +92,7 @@ pub async fn report_outcomes(
     let txn = ctx.store.begin().await?;
     let (mut source, mut run) = leased(txn.conn(), name, epoch).await?;
     for (outcomes, tokens) in outcomes.chunks(BATCH).zip(tokens.chunks(BATCH)) {
-        store_batch(txn.conn(), source.key, (&mut run, now), outcomes, tokens).await?;
+        store_batch(txn.conn(), source.index(), (&mut run, now), outcomes, tokens).await?;
     }
     for notice in outcomes.iter().flat_map(|outcome| &outcome.notices) {
         note(txn.conn(), &mut run, notice).await?;
@@ -121,12 +121,12 @@ pub(super) async fn note(conn: &impl Connection, run: &mut Run, notice: &Notice)
 
 async fn store_batch(
     conn: &impl Connection,
-    source: SourceKey,
+    index: Index,
     (run, now): (&mut Run, Timestamp),
     outcomes: &[Outcome],
     tokens: &[ActionToken],
 ) -> Result<(), StoreError> {
-    let mut rows = read_rows(conn, source, outcomes, tokens).await?;
+    let mut rows = read_rows(conn, index.source, outcomes, tokens).await?;
     let mut lost = BTreeSet::new();
     for (outcome, token) in outcomes.iter().zip(tokens) {
         store_one(&mut rows, (run, now), outcome, token);
@@ -135,14 +135,14 @@ async fn store_batch(
     let (gone, kept): (Vec<Row>, Vec<Row>) =
         rows.into_values().partition(|row| row.item.work() == Work::Forget);
     for chunk in kept.chunks(BATCH) {
-        items::upsert(conn, source, chunk).await?;
+        items::upsert(conn, index, chunk).await?;
     }
     for chunk in gone.chunks(BATCH) {
         let ids: Vec<&str> = chunk.iter().map(|row| row.item.id.as_str()).collect();
-        items::delete(conn, source, &ids).await?;
+        items::delete(conn, index.source, &ids).await?;
     }
     for folder in lost {
-        items::take_away_folder(conn, source, &folder).await?;
+        items::take_away_folder(conn, index, &folder).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         filter::Filter,
         item::{Desired, Kind, Scope},
-        source::SourceKey,
+        source::{Index, SourceKey},
     },
     store::{
         Connection, StoreError,
@@ -144,26 +144,26 @@ fn scope_below(above: &Above, filter: &Filter, desired: &Desired) -> Scope {
 /// deeper than something changes, or, with a filter that looks at places, than there are folders.
 pub(super) async fn spread(
     conn: &impl Connection,
-    source: SourceKey,
+    index: Index,
     filter: &Filter,
     turned: Vec<(String, Above)>,
 ) -> Result<(), StoreError> {
-    walk(conn, source, filter, filter.looks_at_paths(), turned).await
+    walk(conn, index, filter, filter.looks_at_paths(), turned).await
 }
 
 /// Gives every item the scope that a changed filter gives it: one pass over the index, which writes only what turns.
 pub(super) async fn refilter(
     conn: &impl Connection,
-    source: SourceKey,
+    index: Index,
     filter: &Filter,
 ) -> Result<(), StoreError> {
-    let roots = items::roots(conn, source).await?;
-    walk(conn, source, filter, true, roots.into_iter().map(|id| (id, Above::top())).collect()).await
+    let roots = items::roots(conn, index.source).await?;
+    walk(conn, index, filter, true, roots.into_iter().map(|id| (id, Above::top())).collect()).await
 }
 
 async fn walk(
     conn: &impl Connection,
-    source: SourceKey,
+    index: Index,
     filter: &Filter,
     everywhere: bool,
     mut open: Vec<(String, Above)>,
@@ -176,9 +176,14 @@ async fn walk(
         }
         let (mut name, mut id) = (String::new(), String::new());
         loop {
-            let page = items::children(conn, source, &folder, (&name, &id)).await?;
+            let page = items::children(conn, index.source, &folder, (&name, &id)).await?;
             let Some(last) = page.last() else { break };
-            name = last.item.desired.as_ref().map(|desired| desired.local_name.clone()).unwrap_or_default();
+            name = last
+                .item
+                .desired
+                .as_ref()
+                .map(|desired| index.place_name(&desired.local_name))
+                .unwrap_or_default();
             id.clone_from(&last.item.id);
             let whole = page.len() < BATCH;
             let mut rows = Vec::new();
@@ -196,7 +201,7 @@ async fn walk(
                     rows.push(row);
                 }
             }
-            items::upsert(conn, source, &rows).await?;
+            items::upsert(conn, index, &rows).await?;
             if whole {
                 break;
             }

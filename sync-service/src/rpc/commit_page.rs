@@ -30,9 +30,11 @@ const VAULT: &str = "vault";
 const MAX_TEXT_BYTES: usize = 4096;
 
 pub(super) async fn answer(ctx: &Ctx, request: pb::CommitPageRequest) -> Answer<pb::CommitPageResponse> {
-    let epoch = request.epoch;
+    let (epoch, folds_names) = (request.epoch, request.destination_folds_names);
     let (name, read_with, reading) = parse_request(request)?;
-    let position = commit_page::commit_page(ctx, &name, epoch, &read_with, reading).await.map_err(status)?;
+    let position = commit_page::commit_page(ctx, &name, epoch, &read_with, reading, folds_names)
+        .await
+        .map_err(status)?;
     let (cursor, listing_complete) = (position.cursor, position.listing_complete);
     Ok(Response::new(pb::CommitPageResponse { cursor, listing_complete }))
 }

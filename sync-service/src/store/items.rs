@@ -17,7 +17,7 @@ use super::{
 use crate::domain::{
     baseline::Baseline,
     item::{Applied, Desired, Item, Kind, Work},
-    source::{RunKey, SourceKey},
+    source::{Index, RunKey, SourceKey},
 };
 
 /// Most rows that one statement reads or writes by id; keeps statements below the databases' limits on parameters.
@@ -86,7 +86,7 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> Result<(), StoreError> {
+pub async fn upsert(conn: &impl Connection, index: Index, rows: &[Row]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -95,6 +95,7 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::ParentId,
             Column::Name,
             Column::LocalName,
+            Column::PlaceName,
             Column::Kind,
             Column::Scope,
             Column::Size,
@@ -104,6 +105,7 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::ModifiedTime,
             Column::AppliedParentId,
             Column::AppliedName,
+            Column::AppliedPlaceName,
             Column::AppliedKind,
             Column::AppliedVersion,
             Column::AppliedModifiedTime,
@@ -119,7 +121,7 @@ pub async fn upsert(conn: &impl Connection, source: SourceKey, rows: &[Row]) -> 
             Column::NextAttemptTime,
         ])
         .to_owned();
-    Entity::insert_many(rows.iter().map(|row| write(source, row)))
+    Entity::insert_many(rows.iter().map(|row| write(index, row)))
         .on_conflict(update)
         .exec_without_returning(conn)
         .await?;
@@ -156,7 +158,22 @@ pub async fn roots(conn: &impl Connection, source: SourceKey) -> Result<Vec<Stri
     Ok(rows.into_iter().map(|row| row.item_id).collect())
 }
 
-/// One page of what the drive lists in a folder, behind the name and id given, in that order.
+/// One page of the index, behind the id given, by id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(conn: &impl Connection, source: SourceKey, after: &str) -> Result<Vec<Row>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::SourceKey.eq(source.0))
+        .filter(Column::ItemId.gt(after))
+        .order_by_asc(Column::ItemId)
+        .limit(u64::try_from(BATCH).unwrap_or(u64::MAX))
+        .all(conn)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// One page of what the drive lists in a folder, behind the place's name and the id given, in that order.
 ///
 /// # Errors
 /// When the database fails.
@@ -167,14 +184,14 @@ pub async fn children(
     after: (&str, &str),
 ) -> Result<Vec<Row>, StoreError> {
     let (name, id) = after;
-    let behind = Column::LocalName.gt(name).or(Column::LocalName.eq(name).and(Column::ItemId.gt(id)));
+    let behind = Column::PlaceName.gt(name).or(Column::PlaceName.eq(name).and(Column::ItemId.gt(id)));
     let rows = Entity::find()
         .filter(Column::SourceKey.eq(source.0))
         .filter(Column::ParentId.eq(folder))
-        .filter(Column::LocalName.gte(name))
+        .filter(Column::PlaceName.gte(name))
         .filter(behind)
         .filter(Column::Kind.is_not_null())
-        .order_by_asc(Column::LocalName)
+        .order_by_asc(Column::PlaceName)
         .order_by_asc(Column::ItemId)
         .limit(u64::try_from(BATCH).unwrap_or(u64::MAX))
         .all(conn)
@@ -186,11 +203,8 @@ pub async fn children(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_away_folder(
-    conn: &impl Connection,
-    source: SourceKey,
-    folder: &str,
-) -> Result<(), StoreError> {
+pub async fn take_away_folder(conn: &impl Connection, index: Index, folder: &str) -> Result<(), StoreError> {
+    let source = index.source;
     let is_folder = |row: &Row| row.item.applied.as_ref().is_some_and(|applied| applied.kind == Kind::Folder);
     let mut level: Vec<Row> =
         by_ids(conn, source, &[folder]).await?.into_values().filter(is_folder).collect();
@@ -202,7 +216,7 @@ pub async fn take_away_folder(
             }
             let (gone, kept): (Vec<Row>, Vec<Row>) =
                 chunk.iter().cloned().partition(|row| row.item.work() == Work::Forget);
-            upsert(conn, source, &kept).await?;
+            upsert(conn, index, &kept).await?;
             let gone: Vec<&str> = gone.iter().map(|row| row.item.id.as_str()).collect();
             delete(conn, source, &gone).await?;
             let lay_inside = Entity::find()
@@ -425,17 +439,18 @@ pub(super) fn read(row: Model) -> Result<Row, StoreError> {
     Ok(Row { item: Item { id: row.item_id, desired, applied }, generation: row.generation, failure })
 }
 
-fn write(source: SourceKey, row: &Row) -> ActiveModel {
+fn write(index: Index, row: &Row) -> ActiveModel {
     let desired = row.item.desired.as_ref();
     let applied = row.item.applied.as_ref();
     let file = applied.map(|applied| &applied.file);
     let failure = row.failure.as_ref();
     ActiveModel {
-        source_key: Set(source.0),
+        source_key: Set(index.source.0),
         item_id: Set(row.item.id.clone()),
         parent_id: Set(desired.map(|desired| desired.parent_id.clone())),
         name: Set(desired.map(|desired| desired.name.clone())),
         local_name: Set(desired.map(|desired| desired.local_name.clone())),
+        place_name: Set(desired.map(|desired| index.place_name(&desired.local_name))),
         kind: Set(desired.map(|desired| codes::kind_code(desired.kind))),
         scope: Set(desired.map_or(codes::MIRRORED, |desired| codes::scope_code(desired.scope))),
         size: Set(desired.map_or(0, |desired| desired.size)),
@@ -445,6 +460,7 @@ fn write(source: SourceKey, row: &Row) -> ActiveModel {
         modified_time: Set(desired.and_then(|desired| desired.modified).map(Timestamp::as_millis)),
         applied_parent_id: Set(applied.map(|applied| applied.parent_id.clone())),
         applied_name: Set(applied.map(|applied| applied.name.clone())),
+        applied_place_name: Set(applied.map(|applied| index.place_name(&applied.name))),
         applied_kind: Set(applied.map(|applied| codes::kind_code(applied.kind))),
         applied_version: Set(applied.map(|applied| applied.version.clone()).unwrap_or_default()),
         applied_modified_time: Set(applied.and_then(|applied| applied.modified).map(Timestamp::as_millis)),

@@ -98,10 +98,11 @@ fn sql(step: Step) -> String {
         ),
         Step::DisplaceMoved => displace(codes::MOVE),
         Step::DisplaceDeleted => displace(codes::DELETE),
-        // A file that is to go anyway may be replaced.
+        // A file that is to go anyway may be replaced, unless its name is spelled otherwise: that might stay.
         Step::Contents => format!(
             "SELECT i.*, o.item_id AS other_id FROM items i {parent_applied} LEFT JOIN items o ON {OCCUPANT} \
-             WHERE {} AND (o.item_id IS NULL OR (o.work = {} AND o.applied_kind = {} AND o.kind IS NULL)) \
+             WHERE {} AND (o.item_id IS NULL OR (o.work = {} AND o.applied_kind = {} AND o.kind IS NULL \
+             AND o.applied_name = i.local_name)) \
              AND NOT {} {}",
             open(codes::PUT_CONTENT),
             codes::DELETE,
@@ -123,9 +124,9 @@ fn sql(step: Step) -> String {
     }
 }
 
-/// What lies at the place of the item `i`.
+/// What lies at the place of the item `i`: in its folder, under a name that some file system takes for its own.
 const OCCUPANT: &str = "o.source_key = i.source_key AND o.applied_parent_id = i.parent_id \
-                        AND o.applied_name = i.local_name AND o.item_id <> i.item_id";
+                        AND o.applied_place_name = i.place_name AND o.item_id <> i.item_id";
 
 /// Whether this run tries an item: it did not fail in it, and is not left alone for longer.
 fn tried(item: &str) -> String {
@@ -153,7 +154,7 @@ fn page() -> String {
 fn rival() -> String {
     format!(
         "EXISTS (SELECT 1 FROM items d WHERE d.source_key = i.source_key AND d.parent_id = i.parent_id \
-         AND d.local_name = i.local_name AND NOT (d.item_id >= i.item_id) AND d.kind IS NOT NULL AND d.work <> {} AND {})",
+         AND d.place_name = i.place_name AND NOT (d.item_id >= i.item_id) AND d.kind IS NOT NULL AND d.work <> {} AND {})",
         codes::NO_WORK,
         tried("d")
     )
@@ -165,10 +166,11 @@ fn displace(work: i16) -> String {
         "SELECT i.*, (SELECT o.item_id FROM items o WHERE {waiting} LIMIT 1) AS other_id FROM items i \
          WHERE {open} AND EXISTS (SELECT 1 FROM items o WHERE {waiting}) {page}",
         waiting = format_args!(
-            "o.source_key = i.source_key AND o.parent_id = i.applied_parent_id AND o.local_name = i.applied_name \
+            "o.source_key = i.source_key AND o.parent_id = i.applied_parent_id AND o.place_name = i.applied_place_name \
              AND o.item_id <> i.item_id AND o.work IN ({make}, {mv}, {put}) \
              AND {tried} \
-             AND NOT (o.work = {put} AND i.work = {delete} AND i.applied_kind = {file} AND i.kind IS NULL)",
+             AND NOT (o.work = {put} AND i.work = {delete} AND i.applied_kind = {file} AND i.kind IS NULL \
+             AND o.local_name = i.applied_name)",
             tried = tried("o"),
             make = codes::MAKE_FOLDER,
             mv = codes::MOVE,
@@ -228,7 +230,7 @@ pub(super) mod tests {
             for line in plan.iter().filter(|line| line.starts_with("SEARCH") && !line.starts_with("SEARCH i"))
             {
                 let by_place = line
-                    .contains("items_by_desired_place (source_key=? AND parent_id=? AND local_name=?)")
+                    .contains("items_by_desired_place (source_key=? AND parent_id=? AND place_name=?)")
                     || line.contains("items_by_applied_place (source_key=? AND applied_parent_id=?");
                 let by_id = line.contains("(source_key=? AND item_id=?)");
                 assert!(by_place || by_id, "{step:?}: {line}");

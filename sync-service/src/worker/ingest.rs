@@ -68,6 +68,7 @@ pub(super) async fn ingest(listing: &Listing<'_>, lease: &pb::Lease) -> Result<(
             epoch: lease.epoch,
             read_with: cursor,
             result: Some(result),
+            destination_folds_names: applier.destination.folds_names(),
         };
         let position = service.commit_page(request).await?;
         if position.listing_complete {

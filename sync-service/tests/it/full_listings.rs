@@ -139,6 +139,7 @@ async fn onedrive_api_docs_1424_a_feed_that_circles_at_the_stored_link_is_given_
             epoch: lease.epoch,
             read_with: read_with.into(),
             result: Some(pb::commit_page_request::Result::Page(page)),
+            ..Default::default()
         };
         world.workers().await.commit_page(request).await.unwrap();
     };

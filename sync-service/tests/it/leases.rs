@@ -30,6 +30,7 @@ fn page(lease: &pb::Lease, read_with: &str, link: pb::delta_page::Link) -> pb::C
         epoch: lease.epoch,
         read_with: read_with.into(),
         result: Some(pb::commit_page_request::Result::Page(pb::DeltaPage { items, link: Some(link) })),
+        ..Default::default()
     }
 }
 

@@ -19,6 +19,8 @@ mod filters;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod folded_names;
+#[cfg(test)]
 mod full_listings;
 #[cfg(test)]
 mod item_back_off;

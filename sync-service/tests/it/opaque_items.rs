@@ -14,7 +14,13 @@ async fn run_by_hand(world: &World, items: Vec<pb::DriveItem>) -> Vec<String> {
     let link = pb::delta_page::Link::DeltaLink(format!("after {}", lease.cursor));
     let page = pb::DeltaPage { items, link: Some(link) };
     let result = Some(pb::commit_page_request::Result::Page(page));
-    let request = pb::CommitPageRequest { run: run.clone(), epoch, read_with: lease.cursor, result };
+    let request = pb::CommitPageRequest {
+        run: run.clone(),
+        epoch,
+        read_with: lease.cursor,
+        result,
+        ..Default::default()
+    };
     client.commit_page(request).await.unwrap();
     let mut done = Vec::new();
     loop {

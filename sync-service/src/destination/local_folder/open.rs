@@ -24,6 +24,12 @@ use crate::{
 /// Inside [`OWN_FOLDER`]: held while a worker uses the destination.
 const LOCK_FILE: &str = "lock";
 
+/// Inside [`OWN_FOLDER`]: an empty file whose name has two Unicode forms.
+const ACCENTED_FILE: &str = "names-\u{e9}";
+
+/// Other spellings of [`MARKER_FILE`] and [`ACCENTED_FILE`]: in case, and in Unicode form.
+const OTHER_SPELLINGS: [&str; 2] = ["SOURCE.JSON", "names-e\u{301}"];
+
 pub(super) fn open(
     path: &Path,
     marker: &Marker,
@@ -77,9 +83,11 @@ pub(super) fn open(
         Err(_) => write_marker(&root, &marker_path, marker).map_err(io("write the marker of"))?,
     }
     empty_temporary(&root).map_err(io("clear the temporary files of"))?;
+    let folds_names = folds_names(&root).map_err(io("see how names compare in"))?;
     let inner = Inner {
         root,
         options,
+        folds_names,
         next_temporary: AtomicU64::new(0),
         room_taken: Arc::default(),
         touched: Mutex::default(),
@@ -131,6 +139,29 @@ fn lock(root: &Dir, path: &Path) -> Result<File, DestinationError> {
         Err(TryLockError::WouldBlock) => Err(DestinationError::Busy { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io(error)),
     }
+}
+
+/// Looks for files of Sluice's own under other spellings of their names. File systems differ in this, and so do folders of one; those
+/// below Sluice's own folder's are like it.
+fn folds_names(root: &Dir) -> io::Result<bool> {
+    match root.symlink_metadata(own(ACCENTED_FILE)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => match root.write(own(ACCENTED_FILE), []) {
+            Ok(()) => {}
+            // A file system that has no such letter has no spellings of it either.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            Err(error) => return Err(error),
+        },
+        Err(error) => return Err(error),
+    }
+    for spelling in OTHER_SPELLINGS {
+        match root.symlink_metadata(own(spelling)) {
+            Ok(_) => return Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Writes the marker whole or not at all.

@@ -12,6 +12,8 @@ pub(in crate::store) struct Model {
     pub(in crate::store) parent_id: Option<String>,
     pub(in crate::store) name: Option<String>,
     pub(in crate::store) local_name: Option<String>,
+    /// What places are compared by.
+    pub(in crate::store) place_name: Option<String>,
     /// `None` when the item is gone from the drive.
     pub(in crate::store) kind: Option<i16>,
     pub(in crate::store) scope: i16,
@@ -22,6 +24,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) modified_time: Option<i64>,
     pub(in crate::store) applied_parent_id: Option<String>,
     pub(in crate::store) applied_name: Option<String>,
+    pub(in crate::store) applied_place_name: Option<String>,
     /// `None` when the destination has nothing of it.
     pub(in crate::store) applied_kind: Option<i16>,
     pub(in crate::store) applied_version: String,

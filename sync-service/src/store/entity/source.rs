@@ -16,6 +16,8 @@ pub(in crate::store) struct Model {
     pub(in crate::store) destination_kind: i16,
     pub(in crate::store) destination_path: String,
     pub(in crate::store) destination_filled: bool,
+    /// Whether the destination takes several spellings for one name.
+    pub(in crate::store) folds_names: bool,
     pub(in crate::store) interval_ms: i64,
     pub(in crate::store) suspended: bool,
     pub(in crate::store) state: i16,

@@ -7,6 +7,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use sync_service::domain::{
     change::{Facet, ListedItem},
     filter::Filter,
+    local_name,
 };
 
 pub(super) const ROOT: &str = "root";
@@ -310,13 +311,11 @@ impl Drive {
         [ROOT.to_owned()].into_iter().chain(self.ids(|node| node.content.is_none())).collect()
     }
 
+    /// Where an item lies, under the names that a destination has.
     fn path(&self, id: &str) -> String {
         let node = &self.nodes[id];
-        if node.parent == ROOT {
-            node.name.clone()
-        } else {
-            format!("{}/{}", self.path(&node.parent), node.name)
-        }
+        let name = local_name::encode(&node.name, id);
+        if node.parent == ROOT { name } else { format!("{}/{name}", self.path(&node.parent)) }
     }
 
     fn number(&mut self) -> u32 {

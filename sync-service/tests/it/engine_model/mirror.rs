@@ -1,6 +1,7 @@
 //! A worker without a network: reads the model's feed, does the actions in a real folder, dies where it is told to.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,6 +26,8 @@ use sync_service::{
         change::ListedItem,
         cursor::Cursor,
         filter::Filter,
+        folded::folded,
+        local_name,
         names::{ConnectionName, SourceName},
         run::{Effort, FinishState, Remainder},
         source::{Destination, NewSource},
@@ -60,6 +63,10 @@ pub(super) struct Mirror {
     ctx: Ctx,
     clock: Arc<ManualClock>,
     source: SourceName,
+    /// Whether the destination is to be taken for one that folds names.
+    folds_names: bool,
+    /// Whether it never had two names that such a destination takes for one.
+    names_never_meet: bool,
 }
 
 /// The worker died.
@@ -94,7 +101,13 @@ impl Mirror {
             suspended: false,
         };
         ops::sources::create(&ctx, &spec).await.unwrap();
-        Self { home, ctx, clock, source }
+        Self { home, ctx, clock, source, folds_names: false, names_never_meet: false }
+    }
+
+    /// From now on the destination is taken for one that folds names; where it always was one, no two names may ever meet there.
+    pub(super) fn fold_names(&mut self, always: bool) {
+        self.folds_names = true;
+        self.names_never_meet = always;
     }
 
     /// Changes what of the drive is mirrored.
@@ -170,8 +183,10 @@ impl Mirror {
         let (run, epoch) = (&leased.run, leased.source.lease.epoch);
         let mut cursor = leased.cursor.link().to_owned();
         if std::mem::take(&mut reader.resync) {
-            cursor =
-                commit_page(&self.ctx, run, epoch, &cursor, Reading::ResyncRequired).await.unwrap().cursor;
+            cursor = commit_page(&self.ctx, run, epoch, &cursor, Reading::ResyncRequired, self.folds_names)
+                .await
+                .unwrap()
+                .cursor;
         }
         let mut pages_read = 0;
         loop {
@@ -180,9 +195,10 @@ impl Mirror {
             }
             let (items, leads_to) = reader.read(&cursor);
             let reading = Reading::Page { items, leads_to };
-            let position = commit_page(&self.ctx, run, epoch, &cursor, reading.clone()).await.unwrap();
+            let position =
+                commit_page(&self.ctx, run, epoch, &cursor, reading.clone(), self.folds_names).await.unwrap();
             // The answer got lost: the same page comes again.
-            let again = commit_page(&self.ctx, run, epoch, &cursor, reading).await.unwrap();
+            let again = commit_page(&self.ctx, run, epoch, &cursor, reading, self.folds_names).await.unwrap();
             assert_eq!(again, position);
             if position.listing_complete {
                 return Ok(());
@@ -236,6 +252,10 @@ impl Mirror {
             let mut unreported = Vec::new();
             for action in actions {
                 let result = perform(folder, &action).await;
+                if self.names_never_meet {
+                    assert_apart(&self.root());
+                    assert!(!spelled_anew(&action), "{action:?} does nothing where names are folded");
+                }
                 count += 1;
                 let token = action.token.encode().unwrap();
                 unreported.push(Outcome { item_id: action.item_id, token, result, notices: Vec::new() });
@@ -261,6 +281,11 @@ impl Mirror {
         self.home.path().join("mirror")
     }
 
+    /// The same without the marks that keep names apart; so several may have one path.
+    pub(super) fn entries(&self) -> Vec<(String, Option<String>)> {
+        self.tree().into_iter().map(|(path, content)| (without_marks(&path), content)).collect()
+    }
+
     /// Whether a worker has been there.
     pub(super) fn is_marked(&self) -> bool {
         self.root().join(".sluice/source.json").exists()
@@ -279,6 +304,12 @@ impl Mirror {
         });
         tree
     }
+}
+
+/// A path without the marks that keep names apart.
+fn without_marks(path: &str) -> String {
+    let plain = |name| local_name::encode(&local_name::decode(name), "");
+    path.split('/').map(plain).collect::<Vec<_>>().join("/")
 }
 
 fn intent(action: &Action) -> Intent {
@@ -327,6 +358,28 @@ async fn perform(folder: &LocalFolder, action: &Action) -> OutcomeResult {
             OutcomeResult::Failed { reason: error.reason().to_owned(), detail: String::new() }
         }
         Err(error) => panic!("{action:?}: {error}"),
+    }
+}
+
+/// Whether an action renames something into what a file system that folds names takes for the same name.
+fn spelled_anew(action: &Action) -> bool {
+    let place = |path: &[String]| path.iter().map(|name| folded(name)).collect::<Vec<_>>();
+    matches!(&action.step, Step::Move { from, .. } if place(from) == place(&action.path))
+}
+
+/// No two names of a folder may be one to a file system that folds names.
+fn assert_apart(folder: &Path) {
+    let mut seen = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        assert!(
+            seen.insert(folded(entry.file_name().to_str().unwrap())),
+            "{} meets another name",
+            entry.path().display()
+        );
+        if entry.file_type().unwrap().is_dir() {
+            assert_apart(&entry.path());
+        }
     }
 }
 
