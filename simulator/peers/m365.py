@@ -30,9 +30,10 @@ CONFIDENTIAL_CLIENT = "b0a7c0de-0000-4000-8000-000000000002"
 CONFIDENTIAL_SECRET = "sim-secret-of-the-confidential-client"
 USER = "adele@contoso.example"
 
-# Longest one answer may take, and one run of a foreign program, in seconds.
-ANSWER_LIMIT = 30
-RUN_LIMIT = 120
+# Longest one answer may take, and one run of a foreign program, in seconds. They end what hangs, and are no measure of speed: a busy
+# machine may take twenty times as long as an idle one.
+ANSWER_LIMIT = 120
+RUN_LIMIT = 600
 # Lines the simulator prints when it is ready.
 READY_LINES = 6
 
@@ -110,9 +111,6 @@ class PeerTest(unittest.TestCase):
     flags = ("--files", "150", "--folders", "20", "--big-file", "30000000")
     # How the simulator behaves, where that is not the default.
     switches = {}
-    # Violations that the client is known for, by kind, each with the reason; nothing else is let pass. A test that has none of them
-    # fails as well: then the entry is out of date.
-    known_violations = {}
 
     def setUp(self):
         self.maxDiff = 4_000
@@ -123,13 +121,19 @@ class PeerTest(unittest.TestCase):
         self.addCleanup(self.sim.stop)
         if self.switches:
             self.sim.ask("PUT", "/switches", self.switches)
-        self.expected_violations = set(self.known_violations)
+        # Kinds of violations that the client is known for; nothing else is let pass. A test that does not see one of them fails as
+        # well: then the entry is out of date.
+        self.expected_violations = set()
+        # The same for those whose occurrence is a matter of timing.
+        self.possible_violations = set()
 
     def tearDown(self):
         violations = self.sim.ask("GET", "/violations")["violations"]
-        unknown = [violation for violation in violations if violation["kind"] not in self.expected_violations]
+        known = self.expected_violations | self.possible_violations
+        unknown = [violation for violation in violations if violation["kind"] not in known]
         self.assertEqual(unknown, [], "what the client did wrong")
-        self.assertEqual({violation["kind"] for violation in violations}, self.expected_violations, "is no longer done wrong")
+        done = {violation["kind"] for violation in violations}
+        self.assertEqual(self.expected_violations - done, set(), "is no longer done wrong")
 
     def environment(self):
         """What a foreign program finds: an empty home, and nothing that somebody set."""

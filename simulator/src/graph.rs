@@ -52,7 +52,7 @@ use crate::drive::item::Slot;
 use crate::drive::tree::Tree;
 use crate::faults::{FaultKind, Hits};
 use crate::mix::{Sequence, guid};
-use crate::throttle::{CallerKey, Direction, Limits, Usage};
+use crate::throttle::{Direction, Limits, Requester, Usage};
 use crate::transport::{self, Peer};
 use crate::world::World;
 
@@ -328,8 +328,7 @@ fn limit(
     if world.throttle.is_blocked(&key) {
         return Err(GraphError::of_status(503, None));
     }
-    let limits = Limits::of(&switches);
-    let taken = world.throttle.take(&key, caller.oid.as_deref(), units, &limits, now);
+    let taken = world.throttle.take(&caller.requester(), units, &Limits::of(&switches), now);
     let usage = taken.map_err(|seconds| throttled(world, seconds))?;
     Ok(usage.filter(|_| switches.limits.rate_limit_headers))
 }
@@ -340,11 +339,10 @@ fn throttled(world: &World, seconds: u64) -> GraphError {
     GraphError::throttled(seconds)
 }
 
-/// Takes uploaded bytes of an app's hour (graph-behaviour §7).
-fn receive_bytes(world: &World, caller: &CallerKey, bytes: u64) -> Result<(), GraphError> {
-    let limit = world.switches().limits.ingress_bytes_per_hour;
-    let now_ms = world.clock.now_ms();
-    let taken = world.throttle.take_bytes(caller, Direction::Ingress, bytes, limit, now_ms);
+/// Takes uploaded or downloaded bytes of the hour of an app and of a user (graph-behaviour §7).
+fn take_bytes(world: &World, who: &Requester, direction: Direction, bytes: u64) -> Result<(), GraphError> {
+    let limits = Limits::of(&world.switches());
+    let taken = world.throttle.take_bytes(who, direction, bytes, &limits, world.clock.now_ms());
     taken.map_err(|seconds| throttled(world, seconds))
 }
 
@@ -387,11 +385,18 @@ impl Call<'_> {
         stated.flat_map(|value| value.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case(wanted))
     }
 
-    /// Remembers that an item is new at its place, while the new are hard to find (graph-behaviour §3).
+    /// Remembers that an item is new at its place, while the new are hard to find (graph-behaviour §2.1, §3).
     fn appeared(&self, tree: &mut Tree, slot: Slot) {
-        if self.world.switches().graph.visibility_lag_milliseconds > 0 {
+        let graph = self.world.switches().graph;
+        if graph.visibility_lag_milliseconds.max(graph.folder_delta_lag_milliseconds) > 0 {
             tree.horizon.born(slot, self.world.clock.now_ms());
         }
+    }
+
+    /// Whether an item has been at its place for less than a time.
+    fn is_fresh(&self, tree: &Tree, slot: Slot, milliseconds: u64) -> bool {
+        let since = self.world.clock.now_ms().saturating_sub(milliseconds);
+        milliseconds > 0 && tree.horizon.is_newer(slot, since)
     }
 }
 

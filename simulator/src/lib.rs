@@ -61,7 +61,7 @@ pub use quick_xor::QuickXor;
 pub use scenario::{MAX_SCENARIO_BYTES, Scenario, ScenarioError};
 pub use switches::{
     AutoSignIn, BearerOnLinks, Consent, DeltaSwitches, DeviceSwitches, GraphSwitches, LimitSwitches,
-    MAX_ACCESS_BYTES, MalwareAnswer, NetworkSwitches, ParentPaths, QuotaTold, Rotation, SignInSwitches,
-    SubscriptionSwitches, Switches, TokenSwitches, TombstoneFacets, TooFast, UploadSwitches,
+    MAX_ACCESS_BYTES, MalwareAnswer, NetworkSwitches, NoDrive, ParentPaths, QuotaTold, Rotation,
+    SignInSwitches, SubscriptionSwitches, Switches, TokenSwitches, TombstoneFacets, TooFast, UploadSwitches,
 };
 pub use tls::{TLS_NAMES, TlsError, TlsIdentity};

@@ -5,7 +5,7 @@ mod graph;
 use serde::{Deserialize, Serialize};
 
 pub use self::graph::{
-    GraphSwitches, LimitSwitches, MalwareAnswer, QuotaTold, SubscriptionSwitches, UploadSwitches,
+    GraphSwitches, LimitSwitches, MalwareAnswer, NoDrive, QuotaTold, SubscriptionSwitches, UploadSwitches,
 };
 
 /// All lasting settings.
@@ -202,6 +202,8 @@ pub struct DeltaSwitches {
     pub announce_descendants: bool,
     /// Lists deletions of a page after everything else, so that a name is told before the item that had it is gone.
     pub create_before_delete: bool,
+    /// Tells a page backwards, so that what is in a folder comes before it (graph-behaviour §2.3, rule 5).
+    pub children_before_parents: bool,
     /// A page ends after so many tombstones; OneDrive for Business does so after 7.
     pub tombstone_page_size: Option<usize>,
     /// Life of next and delta links, in seconds; none means for ever.
@@ -224,6 +226,7 @@ impl Default for DeltaSwitches {
             repeat_ancestors: true,
             announce_descendants: true,
             create_before_delete: false,
+            children_before_parents: false,
             tombstone_page_size: None,
             link_seconds: None,
             parent_paths: ParentPaths::default(),

@@ -1,20 +1,22 @@
-//! Limits per (tenant, app) and per user: resource units, requests, and the fences that `Retry-After` puts up (graph-behaviour §7).
+//! Limits of apps, users and tenants: what each has used, and what is left (graph-behaviour §7).
 
-use std::collections::{HashMap, HashSet};
+mod fences;
+mod limits;
+
+use std::collections::HashMap;
 use std::sync::Mutex;
 
+pub(crate) use self::limits::Limits;
 use crate::lock::lock;
-use crate::switches::Switches;
 
 /// Longest `Retry-After` the limit itself asks for, in seconds.
 const MAX_RETRY_AFTER_SECONDS: u64 = 300;
-/// What was sent before the refusal could be read is no offence: calls this soon after it are not held against a client.
-const GRACE_MS: u64 = 300;
 /// Units are counted in thousandths, so that a second's refill is never rounded away.
 const FINE: u64 = 1_000;
 /// Most callers kept track of; beyond it the books are begun anew.
 const MAX_CALLERS: usize = 10_000;
 /// Seconds over which each limit counts.
+const TEN_SECONDS: u64 = 10;
 const MINUTE: u64 = 60;
 const FIVE_MINUTES: u64 = 300;
 const HOUR: u64 = 3_600;
@@ -25,37 +27,20 @@ const TELLING_PERCENT: u64 = 80;
 /// Who is limited together: a tenant and an app.
 pub(crate) type CallerKey = (String, String);
 
+/// Who asks: an app in a tenant, and the user it acts for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Requester {
+    pub(crate) key: CallerKey,
+    /// Object id; none for an app that acts for itself.
+    pub(crate) user: Option<String>,
+}
+
 /// The limits of a simulator.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     buckets: Mutex<HashMap<Account, Bucket>>,
-    fences: Mutex<HashMap<(CallerKey, Option<String>), Fence>>,
-    offenders: Mutex<Offenders>,
-}
-
-/// How much may be used.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    /// Resource units of an app in a tenant per minute.
-    pub(crate) per_minute: Option<u32>,
-    /// Resource units of an app in a tenant per day.
-    pub(crate) per_day: Option<u32>,
-    /// Requests of a user per five minutes.
-    pub(crate) per_user: Option<u32>,
-    /// Whether refused calls count like others.
-    pub(crate) refused_count: bool,
-}
-
-impl Limits {
-    /// The present limits.
-    pub(crate) const fn of(switches: &Switches) -> Self {
-        Self {
-            per_minute: switches.resource_units_per_minute,
-            per_day: switches.limits.resource_units_per_day,
-            per_user: switches.limits.user_requests_per_five_minutes,
-            refused_count: switches.limits.refused_calls_count,
-        }
-    }
+    fences: Mutex<fences::Fences>,
+    offenders: Mutex<fences::Offenders>,
 }
 
 /// How much of a minute's units is left, when that is little.
@@ -81,9 +66,16 @@ pub(crate) enum Direction {
 enum Account {
     Minute(CallerKey),
     Day(CallerKey),
-    User(String, String),
+    Tenant(String),
+    App(String),
+    User(UserKey),
+    Tokens(UserKey),
     Bytes(CallerKey, Direction),
+    UserBytes(UserKey, Direction),
 }
+
+/// A tenant and a user in it.
+type UserKey = (String, String);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -98,18 +90,6 @@ struct Claim {
     amount: u64,
     window_seconds: u64,
     cost: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Fence {
-    from_ms: u64,
-    until_ms: u64,
-}
-
-#[derive(Debug, Default)]
-struct Offenders {
-    ignored: HashMap<CallerKey, u32>,
-    blocked: HashSet<CallerKey>,
 }
 
 impl Claim {
@@ -143,29 +123,46 @@ impl Throttle {
     /// Takes units; when there are not enough, the seconds to wait.
     pub(crate) fn take(
         &self,
-        caller: &CallerKey,
-        user: Option<&str>,
+        who: &Requester,
         units: u32,
         limits: &Limits,
         now_ms: u64,
     ) -> Result<Option<Usage>, u64> {
-        self.settle(claims(caller, user, units, limits), limits.refused_count, now_ms)
+        self.settle(claims(who, units, limits), limits.refused_count, now_ms)
     }
 
-    /// Takes bytes of an app's hour; when there are not enough, the seconds to wait. More than a whole hour's are taken as that.
+    /// Takes bytes of an app's and of a user's hour; when there are not enough, the seconds to wait. More than a whole hour's are
+    /// taken as that.
     pub(crate) fn take_bytes(
         &self,
-        caller: &CallerKey,
+        who: &Requester,
         direction: Direction,
         bytes: u64,
-        limit: Option<u64>,
+        limits: &Limits,
         now_ms: u64,
     ) -> Result<(), u64> {
-        let Some(amount) = limit else { return Ok(()) };
-        let account = Account::Bytes(caller.clone(), direction);
-        let cost = bytes.min(amount).saturating_mul(FINE);
-        let claim = Claim { account, amount, window_seconds: HOUR, cost };
-        self.settle(vec![claim], false, now_ms).map(|_| ())
+        let which = |[ingress, egress]: [Option<u64>; 2]| match direction {
+            Direction::Ingress => ingress,
+            Direction::Egress => egress,
+        };
+        let claim = |account, amount: u64| Claim {
+            account,
+            amount,
+            window_seconds: HOUR,
+            cost: bytes.min(amount).saturating_mul(FINE),
+        };
+        let app = which(limits.bytes_per_app)
+            .map(|amount| claim(Account::Bytes(who.key.clone(), direction), amount));
+        let user = who.user_key().zip(which(limits.bytes_per_user));
+        let user = user.map(|(user, amount)| claim(Account::UserBytes(user, direction), amount));
+        self.settle(app.into_iter().chain(user).collect(), false, now_ms).map(|_| ())
+    }
+
+    /// Takes one token request of a user; when there were too many, the seconds to wait.
+    pub(crate) fn take_token(&self, tid: &str, oid: &str, limits: &Limits, now_ms: u64) -> Result<(), u64> {
+        let account = Account::Tokens((tid.to_owned(), oid.to_owned()));
+        let claim = counted(account, limits.tokens_per_user, FIVE_MINUTES, FINE);
+        self.settle(claim.into_iter().collect(), false, now_ms).map(|_| ())
     }
 
     fn settle(&self, claims: Vec<Claim>, refused_count: bool, now_ms: u64) -> Result<Option<Usage>, u64> {
@@ -189,69 +186,33 @@ impl Throttle {
         }
         wait.map_or(Ok(usage), Err)
     }
+}
 
-    /// Remembers that a caller was told to wait: everywhere, or with one drive only.
-    pub(crate) fn fence(&self, caller: &CallerKey, drive: Option<&str>, seconds: u64, now_ms: u64) {
-        let fence = Fence { from_ms: now_ms, until_ms: now_ms.saturating_add(seconds.saturating_mul(1_000)) };
-        let mut fences = lock(&self.fences);
-        if fences.len() >= MAX_CALLERS {
-            fences.clear();
-        }
-        fences.insert((caller.clone(), drive.map(str::to_owned)), fence);
-    }
-
-    /// Milliseconds by which a call came too early, when the caller was told to wait and had time to hear it.
-    pub(crate) fn too_early(&self, caller: &CallerKey, drive: Option<&str>, now_ms: u64) -> Option<u64> {
-        let fences = lock(&self.fences);
-        let everywhere = fences.get(&(caller.clone(), None));
-        let here = drive.and_then(|drive| fences.get(&(caller.clone(), Some(drive.to_owned()))));
-        everywhere
-            .into_iter()
-            .chain(here)
-            .filter(|fence| now_ms >= fence.from_ms + GRACE_MS && now_ms < fence.until_ms)
-            .map(|fence| fence.until_ms - now_ms)
-            .max()
-    }
-
-    /// Counts a call that came too early; returns how many there were.
-    pub(crate) fn ignored(&self, caller: &CallerKey) -> u32 {
-        let mut offenders = lock(&self.offenders);
-        if offenders.ignored.len() >= MAX_CALLERS {
-            offenders.ignored.clear();
-        }
-        let count = offenders.ignored.entry(caller.clone()).or_default();
-        *count += 1;
-        *count
-    }
-
-    /// Refuses everything to a caller from now on.
-    pub(crate) fn block(&self, caller: &CallerKey) {
-        lock(&self.offenders).blocked.insert(caller.clone());
-    }
-
-    /// Whether everything is refused to a caller.
-    pub(crate) fn is_blocked(&self, caller: &CallerKey) -> bool {
-        lock(&self.offenders).blocked.contains(caller)
-    }
-
-    /// Forgives everybody.
-    pub(crate) fn unblock(&self) {
-        *lock(&self.offenders) = Offenders::default();
+impl Requester {
+    fn user_key(&self) -> Option<UserKey> {
+        self.user.clone().map(|user| (self.key.0.clone(), user))
     }
 }
 
-fn claims(caller: &CallerKey, user: Option<&str>, units: u32, limits: &Limits) -> Vec<Claim> {
+/// What a call is subject to.
+fn claims(who: &Requester, units: u32, limits: &Limits) -> Vec<Claim> {
     let cost = u64::from(units).saturating_mul(FINE);
-    let claim = |account, amount: Option<u32>, window_seconds, cost| {
-        amount.map(|amount| Claim { account, amount: u64::from(amount), window_seconds, cost })
-    };
-    let by_user = user.and_then(|user| {
-        let account = Account::User(caller.0.clone(), user.to_owned());
-        claim(account, limits.per_user, FIVE_MINUTES, FINE)
-    });
-    let minute = claim(Account::Minute(caller.clone()), limits.per_minute, MINUTE, cost);
-    let day = claim(Account::Day(caller.clone()), limits.per_day, DAY, cost);
-    minute.into_iter().chain(day).chain(by_user).collect()
+    let (tenant, app) = &who.key;
+    let by_user =
+        who.user_key().and_then(|user| counted(Account::User(user), limits.per_user, FIVE_MINUTES, FINE));
+    let all = [
+        counted(Account::Minute(who.key.clone()), limits.per_minute, MINUTE, cost),
+        counted(Account::Day(who.key.clone()), limits.per_day, DAY, cost),
+        counted(Account::Tenant(tenant.clone()), limits.per_tenant, FIVE_MINUTES, cost),
+        counted(Account::App(app.clone()), limits.per_app, TEN_SECONDS, FINE),
+        by_user,
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The claim of a limit, if there is one.
+fn counted(account: Account, amount: Option<u32>, window_seconds: u64, cost: u64) -> Option<Claim> {
+    amount.map(|amount| Claim { account, amount: u64::from(amount), window_seconds, cost })
 }
 
 fn told(claim: &Claim, left: u64) -> Option<Usage> {
@@ -267,31 +228,38 @@ fn told(claim: &Claim, left: u64) -> Option<Usage> {
 mod tests {
     use super::*;
 
-    const SIXTY: Limits =
-        Limits { per_minute: Some(60), per_day: None, per_user: None, refused_count: false };
+    const SIXTY: Limits = Limits {
+        per_minute: Some(60),
+        per_day: None,
+        per_tenant: None,
+        per_app: None,
+        per_user: None,
+        tokens_per_user: None,
+        bytes_per_app: [None; 2],
+        bytes_per_user: [None; 2],
+        refused_count: false,
+    };
 
-    fn caller() -> CallerKey {
-        ("tenant".to_owned(), "app".to_owned())
+    fn who(app: &str, user: Option<&str>) -> Requester {
+        Requester { key: ("tenant".to_owned(), app.to_owned()), user: user.map(str::to_owned) }
     }
 
     #[test]
     fn a_bucket_refills_with_time_and_tells_how_long() {
         let throttle = Throttle::default();
-        let take = |caller: &CallerKey, units, now_ms| {
-            throttle.take(caller, None, units, &SIXTY, now_ms).map(|_| ())
-        };
-        assert_eq!(take(&caller(), 60, 0), Ok(()));
-        assert_eq!(take(&caller(), 2, 0), Err(3));
-        assert_eq!(take(&caller(), 2, 2_000), Ok(()));
-        let other = ("tenant".to_owned(), "another".to_owned());
-        assert_eq!(take(&other, 2, 2_000), Ok(()));
+        let take =
+            |app: &str, units, now_ms| throttle.take(&who(app, None), units, &SIXTY, now_ms).map(|_| ());
+        assert_eq!(take("app", 60, 0), Ok(()));
+        assert_eq!(take("app", 2, 0), Err(3));
+        assert_eq!(take("app", 2, 2_000), Ok(()));
+        assert_eq!(take("another", 2, 2_000), Ok(()));
     }
 
     #[test]
     fn refused_calls_count_when_they_are_told_to() {
         let throttle = Throttle::default();
         let limits = Limits { refused_count: true, ..SIXTY };
-        let take = |units, now_ms| throttle.take(&caller(), None, units, &limits, now_ms).map(|_| ());
+        let take = |units, now_ms| throttle.take(&who("app", None), units, &limits, now_ms).map(|_| ());
         assert_eq!(take(59, 0), Ok(()));
         assert_eq!(take(2, 0), Err(2));
         assert_eq!(take(1, 0), Err(2));
@@ -300,29 +268,49 @@ mod tests {
     #[test]
     fn days_and_users_have_limits_of_their_own() {
         let throttle = Throttle::default();
-        let limits = Limits { per_minute: None, per_day: Some(10), per_user: Some(2), refused_count: false };
-        let take = |user| throttle.take(&caller(), Some(user), 4, &limits, 0).map(|_| ());
+        let limits = Limits { per_minute: None, per_day: Some(10), per_user: Some(2), ..SIXTY };
+        let take = |user| throttle.take(&who("app", Some(user)), 4, &limits, 0).map(|_| ());
         assert_eq!((take("a"), take("b")), (Ok(()), Ok(())));
         assert_eq!(take("c"), Err(MAX_RETRY_AFTER_SECONDS));
     }
 
     #[test]
-    fn what_is_left_is_told_from_four_fifths_on() {
+    fn section_7_all_apps_of_a_tenant_share_a_limit_and_all_tenants_of_an_app_another() {
         let throttle = Throttle::default();
-        let take = |units| throttle.take(&caller(), None, units, &SIXTY, 0);
-        assert_eq!(take(47), Ok(None));
-        assert_eq!(take(1), Ok(Some(Usage { limit: 60, remaining: 12, reset_seconds: 49 })));
+        let limits = Limits { per_minute: None, per_tenant: Some(10), per_app: Some(3), ..SIXTY };
+        let take = |app: &str| throttle.take(&who(app, None), 4, &limits, 0).map(|_| ());
+        assert_eq!((take("a"), take("b")), (Ok(()), Ok(())));
+        assert_eq!(take("c"), Err(61));
+        let elsewhere = Requester { key: ("other".to_owned(), "a".to_owned()), user: None };
+        let take = || throttle.take(&elsewhere, 1, &limits, 0).map(|_| ());
+        assert_eq!((take(), take(), take()), (Ok(()), Ok(()), Err(4)));
     }
 
     #[test]
-    fn a_fence_counts_from_when_it_could_be_heard_until_it_ends() {
+    fn section_7_users_have_bytes_and_token_requests_of_their_own() {
         let throttle = Throttle::default();
-        throttle.fence(&caller(), None, 2, 1_000);
-        assert_eq!(throttle.too_early(&caller(), Some("d"), 1_000 + GRACE_MS - 1), None);
-        assert_eq!(throttle.too_early(&caller(), Some("d"), 2_000), Some(1_000));
-        assert_eq!(throttle.too_early(&caller(), Some("d"), 3_000), None);
-        throttle.fence(&caller(), Some("x"), 2, 10_000);
-        assert_eq!(throttle.too_early(&caller(), Some("d"), 11_000), None);
-        assert_eq!(throttle.too_early(&caller(), Some("x"), 11_000), Some(1_000));
+        let limits = Limits {
+            tokens_per_user: Some(1),
+            bytes_per_app: [Some(100), None],
+            bytes_per_user: [Some(60), None],
+            ..SIXTY
+        };
+        let upload = |user| throttle.take_bytes(&who("app", Some(user)), Direction::Ingress, 50, &limits, 0);
+        assert_eq!(upload("a"), Ok(()));
+        assert_eq!(upload("a"), Err(MAX_RETRY_AFTER_SECONDS), "the user's hour");
+        assert_eq!(upload("b"), Ok(()));
+        assert_eq!(upload("c"), Err(MAX_RETRY_AFTER_SECONDS), "the app's hour");
+        let download = throttle.take_bytes(&who("app", Some("a")), Direction::Egress, 500, &limits, 0);
+        assert_eq!(download, Ok(()));
+        let token = |user| throttle.take_token("tenant", user, &limits, 0);
+        assert_eq!((token("a"), token("a"), token("b")), (Ok(()), Err(MAX_RETRY_AFTER_SECONDS), Ok(())));
+    }
+
+    #[test]
+    fn what_is_left_is_told_from_four_fifths_on() {
+        let throttle = Throttle::default();
+        let take = |units| throttle.take(&who("app", None), units, &SIXTY, 0);
+        assert_eq!(take(47), Ok(None));
+        assert_eq!(take(1), Ok(Some(Usage { limit: 60, remaining: 12, reset_seconds: 49 })));
     }
 }

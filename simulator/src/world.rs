@@ -25,7 +25,7 @@ use crate::lock::lock;
 use crate::mix::{Sequence, join};
 use crate::seal::Seal;
 use crate::switches::Switches;
-use crate::throttle::{CallerKey, Throttle};
+use crate::throttle::{Requester, Throttle};
 use crate::transport::Pace;
 
 /// Most files remembered as having had their first download refused; beyond it the memory is begun anew.
@@ -70,8 +70,8 @@ pub(crate) struct World {
     drives: Mutex<Vec<Arc<Drive>>>,
     /// Delta links of a drive made before its present epoch are not honoured.
     epochs: Mutex<BTreeMap<u32, u32>>,
-    /// Callers by number, for download links; there are no more than tenants times applications.
-    callers: Mutex<Vec<CallerKey>>,
+    /// Callers by number, for download links; there are no more than applications times users.
+    callers: Mutex<Vec<Requester>>,
     refused_links: Mutex<HashSet<(u32, u32)>>,
     numbers: AtomicU64,
     /// Chooses how slow each connection is.
@@ -208,17 +208,17 @@ impl World {
     }
 
     /// The number of a caller, for download links.
-    pub(crate) fn caller_number(&self, caller: &CallerKey) -> usize {
+    pub(crate) fn caller_number(&self, caller: Requester) -> usize {
         let mut callers = lock(&self.callers);
-        if let Some(known) = callers.iter().position(|known| known == caller) {
+        if let Some(known) = callers.iter().position(|known| *known == caller) {
             return known;
         }
-        callers.push(caller.clone());
+        callers.push(caller);
         callers.len() - 1
     }
 
     /// The caller of a number.
-    pub(crate) fn caller(&self, number: usize) -> Option<CallerKey> {
+    pub(crate) fn caller(&self, number: usize) -> Option<Requester> {
         lock(&self.callers).get(number).cloned()
     }
 

@@ -95,6 +95,9 @@ impl Tree {
         if switches.create_before_delete {
             items.sort_by_key(|item| !item.alive);
         }
+        if switches.children_before_parents {
+            items.reverse();
+        }
         let next = match (done, from.fresh_since) {
             (false, fresh_since) => Position { read, fresh_since },
             (true, Some(began)) => Position { read: began, fresh_since: None },

@@ -202,11 +202,13 @@ impl Drive {
                 continue;
             }
             places.insert(at, copied.len());
+            let claimed = item.extra.as_ref().and_then(|extra| extra.modified_ms);
             copied.push(Copied {
                 parent: (at != slot).then(|| places.get(&item.parent).copied()).flatten(),
                 name: item.name.to_string(),
                 content,
-                modified_ms: item.extra.as_ref().and_then(|extra| extra.modified_ms),
+                // A copy is as old as what it is made of (graph-behaviour §1.3).
+                modified_ms: claimed.or(Some(u64::from(item.modified) * 1_000)),
             });
         }
         if copied.is_empty() { Err(ChangeError::NotAFile) } else { Ok(copied) }

@@ -15,6 +15,8 @@ use crate::mix::{Sequence, guid};
 use crate::transport::retry_after_value;
 use crate::world::World;
 
+/// AADSTS of a request that came too soon after many others; which number it has is an assumption.
+const THROTTLED: u32 = 90_033;
 /// The text of a number that no row has.
 const UNKNOWN_TEXT: &str = "The request failed.";
 
@@ -72,6 +74,13 @@ impl EntraError {
     pub(super) fn of(aadsts: u32) -> Self {
         let row = table::of_number(aadsts);
         row.map_or_else(|| Self::plain(400, "invalid_grant", aadsts, UNKNOWN_TEXT), Self::of_row)
+    }
+
+    /// Too many requests of one user (graph-behaviour §7).
+    pub(super) fn throttled(seconds: u64) -> Self {
+        let text = "Too many requests. Please wait and try again.";
+        let error = Self::plain(429, "temporarily_unavailable", THROTTLED, text);
+        Self { retry_after: Some(RetryAfter::Seconds(seconds)), ..error }
     }
 
     /// The same error with a text of its own.

@@ -21,6 +21,7 @@ use super::ledger::access::Access;
 use super::scopes::Scopes;
 use crate::config::User;
 use crate::json;
+use crate::throttle::Limits;
 use crate::world::World;
 
 /// AADSTS: there is no such grant.
@@ -141,6 +142,12 @@ impl TokenRequest<'_> {
             ..Answer::new(access_token, lifetime)
         }
         .into_response()
+    }
+
+    /// Counts a request of a user; too many are refused (graph-behaviour §7).
+    fn check_limit(&self, user: &User) -> Result<(), u64> {
+        let limits = Limits::of(&self.world.switches());
+        self.world.throttle.take_token(&user.tid, &user.oid, &limits, self.world.clock.now_ms())
     }
 
     /// How long an access token lives, in seconds.

@@ -12,7 +12,7 @@ use crate::drive::Drive;
 use crate::drive::spec::DriveKind;
 use crate::entra::ledger::access::{Access, AccessRefusal};
 use crate::faults::{FaultKind, RetryAfter};
-use crate::throttle::CallerKey;
+use crate::throttle::{CallerKey, Requester};
 use crate::transport;
 use crate::world::World;
 
@@ -66,6 +66,11 @@ impl Caller {
     /// Whether a scope was granted.
     pub(super) fn may(&self, scope: &str) -> bool {
         self.access.scopes.has(scope)
+    }
+
+    /// Who is subject to limits.
+    pub(crate) fn requester(&self) -> Requester {
+        Requester { key: self.key(), user: self.oid.clone() }
     }
 
     /// Who is limited together with this caller.
@@ -129,7 +134,14 @@ pub(super) fn check_guest(
         Target::Drive | Target::Action(..) | Target::SharedWithMe => return Err(GraphError::access_denied()),
     };
     let shared = items::locate(drive, item).is_some_and(|slot| drive.tree().is_shared(slot));
-    if reads && shared { Ok(()) } else { Err(GraphError::access_denied()) }
+    match (reads, target) {
+        (true, _) if shared => Ok(()),
+        // Personal drives say so of an upload into what may only be read (graph-behaviour §5.1).
+        (false, Target::Content(_)) if drive.ids.kind() == DriveKind::Personal => {
+            Err(GraphError::item_not_found())
+        }
+        _ => Err(GraphError::access_denied()),
+    }
 }
 
 /// Remembers that an answer told its caller to wait: 429 everywhere, 503 with this drive (graph-behaviour §7).

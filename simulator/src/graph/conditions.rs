@@ -10,6 +10,7 @@ use crate::drive::item::{ROOT, Slot, Snapshot};
 use crate::drive::names;
 use crate::drive::spec::DriveKind;
 use crate::drive::writes::Conflict;
+use crate::world::World;
 
 /// Longest path of a business drive or library, in characters (graph-behaviour §1.5).
 const MAX_PATH_CHARS: usize = 400;
@@ -71,16 +72,17 @@ pub(super) fn check_name(drive: &Drive, parent: Slot, name: &str) -> Result<(), 
 }
 
 /// Refuses what does not fit into the quota; `old` bytes become free.
-pub(super) fn check_quota(call: &Call<'_>, drive: &Drive, new: u64, old: u64) -> Result<(), GraphError> {
-    let after = used_bytes(drive).saturating_sub(old).saturating_add(new);
-    if after > call.world.switches().graph.quota_bytes { Err(GraphError::quota()) } else { Ok(()) }
+pub(super) fn check_quota(world: &World, drive: &Drive, new: u64, old: u64) -> Result<(), GraphError> {
+    let after = used_bytes(world, drive).saturating_sub(old).saturating_add(new);
+    if after > world.switches().graph.quota_bytes { Err(GraphError::quota()) } else { Ok(()) }
 }
 
-/// Bytes that count to the quota: what is in the recycle bin does too (graph-behaviour §1.5); that old versions do not is an
-/// assumption.
-pub(super) fn used_bytes(drive: &Drive) -> u64 {
+/// Bytes that count to the quota: what is in the recycle bin (graph-behaviour §1.5) and what sessions have received (§5.2) does
+/// too; that old versions do not is an assumption.
+fn used_bytes(world: &World, drive: &Drive) -> u64 {
     let tree = drive.tree();
-    tree.get(ROOT).map_or(0, |root| root.size).saturating_add(tree.binned_bytes())
+    let stored = tree.get(ROOT).map_or(0, |root| root.size).saturating_add(tree.binned_bytes());
+    stored.saturating_add(world.uploads.received_bytes(drive.index, world))
 }
 
 /// What the client wants when a name is taken: from the address, else from the body.

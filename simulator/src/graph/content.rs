@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Call;
-use super::download::Links;
+use super::download::{Links, What};
 use super::error::GraphError;
 use super::items::find;
 use super::route::ItemRef;
@@ -17,7 +17,10 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     let SnapshotKind::File { content_version, .. } = item.kind else {
         return Err(GraphError::invalid_request("You cannot get content for a folder."));
     };
-    if matches!(item.facet(), Some(Facet::Malware)) {
+    let infected = matches!(item.facet(), Some(Facet::Malware));
+    // rclone's `--onedrive-av-override`.
+    let wanted_all_the_same = call.query.get("AVOverride") == Some("1");
+    if infected && !wanted_all_the_same {
         return Ok(super::download::infected(call.world));
     }
     let known = call.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
@@ -27,13 +30,14 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
     }
     let mut response = StatusCode::FOUND.into_response();
     let links = Links::new(call.world, &call.caller, drive);
-    let link = match call.query.get("format") {
-        None => links.to(item.slot),
-        Some("pdf") => links.to_pdf(item.slot),
+    let what = match call.query.get("format") {
+        None if infected => What::Infected,
+        None => What::Present,
+        Some("pdf") => What::Pdf,
         // What the service says to formats it does not know is an assumption.
         Some(_) => return Err(GraphError::invalid_request("The format is not supported.")),
     };
-    if let Ok(value) = HeaderValue::try_from(link) {
+    if let Ok(value) = HeaderValue::try_from(links.to(item.slot, what)) {
         response.headers_mut().insert(header::LOCATION, value);
     }
     Ok(response)

@@ -73,15 +73,19 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
         return Err(GraphError::access_denied());
     }
     let parent = match &asked.parent_reference {
-        Some(parent) => parent
-            .slot(target)
-            .ok()
-            .ok_or_else(|| GraphError::not_found("Failed to verify the existence of destination location"))?,
+        Some(parent) => {
+            let lag = call.world.switches().graph.visibility_lag_milliseconds;
+            let known = parent.slot(target).ok();
+            let known = known.filter(|slot| !call.is_fresh(&target.tree(), *slot, lag));
+            known.ok_or_else(|| {
+                GraphError::not_found("Failed to verify the existence of destination location")
+            })?
+        }
         None => item.parent,
     };
     let name = asked.name.as_deref().unwrap_or(&item.name);
     check_name(target, parent, name)?;
-    check_quota(call, target, item.size, 0)?;
+    check_quota(call.world, target, item.size, 0)?;
     let copied = drive.copied(item.slot).map_err(|error| refused(&error))?;
     let how = call.world.circumstances();
     let made = target.change(how, |tree| tree.paste(&Place { parent, name }, &copied, how.now));

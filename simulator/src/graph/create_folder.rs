@@ -48,6 +48,7 @@ pub(super) async fn answer(
     check_name(drive, parent.slot, &asked.name)?;
     let times = asked.file_system_info.unwrap_or_default().read()?;
     let how = call.world.circumstances();
+    let switches = call.world.switches().graph;
     let at = Place { parent: parent.slot, name: &asked.name };
     let made = drive.change(how, |tree| {
         let taken = tree.child(at.parent, at.name);
@@ -65,11 +66,11 @@ pub(super) async fn answer(
         };
         tree.set_times(slot, times.0, times.1);
         call.appeared(tree, slot);
-        Ok((slot, StatusCode::CREATED))
+        Ok((slot, if switches.mkdir_answers_200 { StatusCode::OK } else { StatusCode::CREATED }))
     });
     let (slot, status) = made.map_err(|error| refused(&error))?;
     call.world.changed();
-    if call.world.switches().graph.mkdir_empty_body {
+    if switches.mkdir_empty_body {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         return Ok(response);

@@ -59,6 +59,10 @@ pub(super) async fn answer(
         let message = "Change tracking is not supported against 'microsoft.graph.driveItem'.";
         return Err(GraphError::invalid_request(message));
     }
+    let lag = call.world.switches().graph.folder_delta_lag_milliseconds;
+    if call.is_fresh(&drive.tree(), folder.slot, lag) {
+        return Err(GraphError::item_not_found());
+    }
     if let Some(response) = resync_fault(call, drive) {
         return response;
     }

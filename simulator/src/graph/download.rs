@@ -1,4 +1,7 @@
-//! Download links: made here, served here, without a bearer token (graph-behaviour §4).
+//! Where download links lead: contents, without a bearer token (graph-behaviour §4).
+
+mod link;
+mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,34 +13,30 @@ use bytes::Bytes;
 use futures_util::stream;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::access::{Caller, remember_fence};
+use self::link::{Link, Opened};
+pub(super) use self::link::{Links, What};
+use self::span::Span;
+use super::access::remember_fence;
 use super::error::GraphError;
 use super::query::Query;
-use super::throttled;
+use super::take_bytes;
 use crate::content::ContentReader;
 use crate::counters::Endpoint;
 use crate::critic::ViolationKind;
 use crate::drive::Drive;
-use crate::drive::item::{Facet, Slot, Snapshot};
+use crate::drive::item::{Facet, Snapshot};
 use crate::drive::names::mime_type;
 use crate::faults::{FaultKind, Hits};
-use crate::seal::{Purpose, Unsealed};
 use crate::switches::{BearerOnLinks, MalwareAnswer};
-use crate::throttle::{CallerKey, Direction};
+use crate::throttle::Direction;
 use crate::transport::{self, Peer};
 use crate::world::World;
 
 /// Where downloads are served.
 pub(super) const PATH: &str = "/_layouts/15/download.aspx";
-/// What the token in a link begins with.
-const TOKEN_PREFIX: &str = "sim-dl-";
 /// Bytes of a content made at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Stands for whatever version a file has when the link is used.
-const PRESENT: u32 = 0;
-/// Stands for the file as a PDF.
-const CONVERTED: u32 = u32::MAX;
 /// What any file is converted to: one empty page.
 const EMPTY_PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
     2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
@@ -46,63 +45,10 @@ const EMPTY_PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\
 const ERROR_TEXT: &str =
     "The attempted operation is prohibited because it exceeds the list view threshold.\r\n";
 
-/// Makes the links of one answer.
-pub(super) struct Links<'a> {
-    world: &'a World,
-    drive: &'a Drive,
-    caller: usize,
-    expires_ms: u64,
-}
-
-impl<'a> Links<'a> {
-    /// Links for a caller to files of a drive.
-    pub(super) fn new(world: &'a World, caller: &Caller, drive: &'a Drive) -> Self {
-        let life_ms = world.switches().download_link_seconds.saturating_mul(1_000);
-        let expires_ms = world.clock.now_ms().saturating_add(life_ms);
-        Self { world, drive, caller: world.caller_number(&caller.key()), expires_ms }
-    }
-
-    /// A link to a file.
-    pub(super) fn to(&self, slot: Slot) -> String {
-        self.to_version(slot, PRESENT)
-    }
-
-    /// A link to a file as a PDF.
-    pub(super) fn to_pdf(&self, slot: Slot) -> String {
-        self.to_version(slot, CONVERTED)
-    }
-
-    /// A link to a version of a file.
-    pub(super) fn to_version(&self, slot: Slot, version: u32) -> String {
-        let state = format!(
-            "{} {slot} {} {} {} {version}",
-            self.drive.index,
-            self.expires_ms,
-            self.caller,
-            self.world.number()
-        );
-        let token = self.world.seal.seal(Purpose::Download, &state);
-        let unique = self.drive.ids.unique(slot);
-        format!(
-            "{}{PATH}?UniqueId={unique}&Translate=false&tempauth={TOKEN_PREFIX}{token}",
-            self.world.bases.downloads
-        )
-    }
-}
-
-/// What a link carries.
-struct Opened {
-    drive: Arc<Drive>,
-    slot: Slot,
-    expires_ms: u64,
-    caller: CallerKey,
-    version: u32,
-}
-
 /// Serves a link.
 pub(super) async fn serve(world: &Arc<World>, peer: &Peer, query: &Query, headers: &HeaderMap) -> Response {
     world.counters.request(Endpoint::Download);
-    let opened = open(world, query.get("tempauth").unwrap_or_default());
+    let opened = Link::open(world, query.get("tempauth").unwrap_or_default());
     if matches!(opened, Link::Edited) {
         world.note(ViolationKind::EditedLink, "a download link was used that was never issued");
     }
@@ -118,14 +64,14 @@ pub(super) async fn serve(world: &Arc<World>, peer: &Peer, query: &Query, header
     })
     .await;
     if let Some(opened) = &opened {
-        remember_fence(world, &opened.caller, Some(opened.drive.ids.drive()), &response);
+        remember_fence(world, &opened.requester.key, Some(opened.drive.ids.drive()), &response);
     }
     response
 }
 
 fn observe_fence(world: &World, opened: &Opened) {
     let early =
-        world.throttle.too_early(&opened.caller, Some(opened.drive.ids.drive()), world.clock.now_ms());
+        world.throttle.too_early(&opened.requester.key, Some(opened.drive.ids.drive()), world.clock.now_ms());
     if let Some(early) = early {
         world.note(
             ViolationKind::RetryAfterIgnored,
@@ -158,34 +104,29 @@ fn answer(
         return Err(GraphError::bad_link());
     }
     let item = opened.drive.tree().snapshot(opened.slot).ok_or_else(GraphError::item_not_found)?;
-    if matches!(item.facet(), Some(Facet::Malware)) {
+    if matches!(item.facet(), Some(Facet::Malware)) && opened.what != What::Infected {
         return Ok(infected(world));
     }
     if hits.has(&FaultKind::ErrorFile) {
         return Ok(error_file(&item));
     }
-    let (content, mime) = match opened.version {
-        PRESENT => (opened.drive.content(&item), mime_type(&item.name)),
-        CONVERTED => {
+    let (content, mime) = match opened.what {
+        What::Present | What::Infected => (opened.drive.content(&item), mime_type(&item.name)),
+        What::Pdf => {
             let kept = world.room.keep(Bytes::from_static(EMPTY_PDF)).map_err(GraphError::no_room)?;
             (Some(ContentReader::of_kept(kept)), "application/pdf")
         }
-        version => (opened.drive.version_content(opened.slot, version), mime_type(&item.name)),
+        What::Version(version) => (opened.drive.version_content(opened.slot, version), mime_type(&item.name)),
     };
     let content = content.ok_or_else(GraphError::item_not_found)?;
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.filter(|_| !hits.has(&FaultKind::RangeIgnored));
-    let span = Span::of(range, content.size());
-    let egress = world.switches().limits.egress_bytes_per_hour;
-    let now_ms = world.clock.now_ms();
-    let taken = world.throttle.take_bytes(
-        &opened.caller,
-        Direction::Egress,
-        span.length(content.size()),
-        egress,
-        now_ms,
-    );
-    taken.map_err(|seconds| throttled(world, seconds))?;
+    let accepting = headers.contains_key(header::ACCEPT) || !world.switches().graph.range_needs_accept;
+    let span = match Span::of(range, content.size()) {
+        Span::Part(..) if !accepting => Span::Unsatisfiable,
+        span @ (Span::Whole | Span::Part(..) | Span::Unsatisfiable) => span,
+    };
+    take_bytes(world, &opened.requester, Direction::Egress, span.length(content.size()))?;
     let mut response = write(world, &opened.drive, &item, content, span);
     if response.status().is_success() {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
@@ -211,83 +152,6 @@ pub(super) fn infected(world: &World) -> Response {
             let mut response = GraphError::access_denied().into_response(world);
             response.headers_mut().insert("x-virus-infected", HeaderValue::from_static("true"));
             response
-        }
-    }
-}
-
-/// What a link turns out to be.
-enum Link {
-    Known(Opened),
-    /// Of an earlier simulator, or of a drive that is gone.
-    Stale,
-    Edited,
-}
-
-impl Link {
-    fn known(self) -> Option<Opened> {
-        match self {
-            Self::Known(opened) => Some(opened),
-            Self::Stale | Self::Edited => None,
-        }
-    }
-}
-
-fn open(world: &World, token: &str) -> Link {
-    let sealed = token.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
-    match world.seal.open(Purpose::Download, sealed) {
-        Unsealed::State(state) => read(world, &state).map_or(Link::Stale, Link::Known),
-        Unsealed::Foreign => Link::Stale,
-        Unsealed::Edited => Link::Edited,
-    }
-}
-
-fn read(world: &World, state: &str) -> Option<Opened> {
-    let mut fields = state.split(' ').map(str::parse::<u64>);
-    let mut number = || fields.next()?.ok();
-    let (index, slot, expires_ms, caller) = (number()?, number()?, number()?, number()?);
-    let (_, version) = (number()?, number()?);
-    Some(Opened {
-        drive: world.drive_at(u32::try_from(index).ok()?)?,
-        slot: Slot::try_from(slot).ok()?,
-        expires_ms,
-        caller: world.caller(usize::try_from(caller).ok()?)?,
-        version: u32::try_from(version).ok()?,
-    })
-}
-
-/// Which part of a content is wanted (RFC 9110 §14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Span {
-    Whole,
-    /// From, and up to but not including.
-    Part(u64, u64),
-    Unsatisfiable,
-}
-
-impl Span {
-    /// Bytes of a content of this size that are sent.
-    const fn length(self, size: u64) -> u64 {
-        match self {
-            Self::Whole => size,
-            Self::Part(from, to) => to - from,
-            Self::Unsatisfiable => 0,
-        }
-    }
-
-    /// Reads a `Range` header. One range only; whatever is not understood means the whole.
-    fn of(header: Option<&str>, size: u64) -> Self {
-        let Some((first, last)) = header.and_then(|text| text.strip_prefix("bytes=")?.split_once('-')) else {
-            return Self::Whole;
-        };
-        match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-            (Ok(first), _) if first >= size => Self::Unsatisfiable,
-            (Ok(first), Ok(last)) if last >= first => Self::Part(first, last.saturating_add(1).min(size)),
-            (Ok(first), Err(_)) if last.trim().is_empty() => Self::Part(first, size),
-            (Err(_), Ok(0)) if first.trim().is_empty() => Self::Unsatisfiable,
-            (Err(_), Ok(suffix)) if first.trim().is_empty() && size > 0 => {
-                Self::Part(size.saturating_sub(suffix), size)
-            }
-            _ => Self::Whole,
         }
     }
 }
@@ -338,30 +202,4 @@ fn bytes(
         let next = at + u64::try_from(length).unwrap_or_default();
         Some((Ok(Bytes::from(chunk)), (content, next)))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Span;
-
-    /// RFC 9110 §14.1.2
-    #[test]
-    fn ranges_are_read_as_http_has_them() {
-        for (header, size, expected) in [
-            (None, 10, Span::Whole),
-            (Some("bytes=0-3"), 10, Span::Part(0, 4)),
-            (Some("bytes=4-"), 10, Span::Part(4, 10)),
-            (Some("bytes=4-99"), 10, Span::Part(4, 10)),
-            (Some("bytes=-3"), 10, Span::Part(7, 10)),
-            (Some("bytes=-99"), 10, Span::Part(0, 10)),
-            (Some("bytes=10-"), 10, Span::Unsatisfiable),
-            (Some("bytes=-0"), 10, Span::Unsatisfiable),
-            (Some("bytes=0-0"), 0, Span::Unsatisfiable),
-            (Some("bytes=5-2"), 10, Span::Whole),
-            (Some("lines=1-2"), 10, Span::Whole),
-            (Some("bytes=0-1,4-5"), 10, Span::Whole),
-        ] {
-            assert_eq!(Span::of(header, size), expected, "{header:?} of {size}");
-        }
-    }
 }

@@ -10,6 +10,7 @@ use crate::clock::iso;
 use crate::drive::kept::Full;
 use crate::json;
 use crate::mix::{Sequence, guid};
+use crate::switches::NoDrive;
 use crate::world::World;
 
 /// An error of Graph.
@@ -90,6 +91,17 @@ impl GraphError {
     pub(super) fn subscription_exists(id: &str) -> Self {
         let message = format!("Subscription Id <{id}> already exists for the requested combination");
         Self::new(StatusCode::CONFLICT, "ObjectIdentifierInUse", &message)
+    }
+
+    /// The error for somebody who has no drive (graph-behaviour §1.1).
+    pub(super) fn no_drive(why: NoDrive) -> Self {
+        match why {
+            NoDrive::NotFound => Self::not_found("User's mysite not found."),
+            NoDrive::NoAddress => Self::not_found("Unable to retrieve user's mysite URL."),
+            NoDrive::NoLicence => {
+                Self::new(StatusCode::BAD_REQUEST, "BadRequest", "Tenant does not have a SPO license.")
+            }
+        }
     }
 
     /// 400 for a notification address that does not prove itself.

@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
             deleted: None,
             shared_changed: self.only_shared(item).then_some("True"),
             file_system_info: Some(self.claimed(item)),
-            download_url: file.is_some().then(|| self.links.to(item.slot)),
+            download_url: file.is_some().then(|| self.links.to(item.slot, download::What::Present)),
             file,
         }
     }

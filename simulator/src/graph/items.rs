@@ -103,8 +103,7 @@ pub(super) fn find(
     let tree = drive.tree();
     let item = tree.snapshot(slot).ok_or_else(GraphError::item_not_found)?;
     let path = tree.path(slot);
-    let lag = switches.visibility_lag_milliseconds;
-    let unseen = lag > 0 && tree.horizon.is_newer(slot, call.world.clock.now_ms().saturating_sub(lag));
+    let unseen = call.is_fresh(&tree, slot, switches.visibility_lag_milliseconds);
     let other_case = !switches.case_insensitive_paths && !path.ends_with(&wanted.path);
     if unseen || other_case || tree.is_locked_away(slot) {
         return Err(GraphError::item_not_found());

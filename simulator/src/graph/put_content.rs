@@ -10,7 +10,7 @@ use super::conditions::{check_name, check_quota, check_version, conflict, refuse
 use super::error::GraphError;
 use super::items::{find, locate, written};
 use super::route::ItemRef;
-use super::{Call, receive_bytes};
+use super::{Call, take_bytes};
 use crate::content::ContentReader;
 use crate::drive::Drive;
 use crate::drive::change::ChangeError;
@@ -20,6 +20,7 @@ use crate::drive::names;
 use crate::drive::spec::DriveKind;
 use crate::drive::tree::Place;
 use crate::drive::writes::Conflict;
+use crate::throttle::Direction;
 use crate::world::World;
 
 /// What SharePoint adds to a file whose properties it writes into it; one to three bytes more, so that no two attempts agree.
@@ -34,11 +35,11 @@ pub(super) async fn answer(
     call.check_lock()?;
     let conflict = conflict(call, None, Conflict::Replace)?;
     let length = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
-    receive_bytes(call.world, &call.caller.key(), length)?;
+    take_bytes(call.world, &call.caller.requester(), Direction::Ingress, length)?;
     call.world.counters.add(|counts| counts.bytes_received += length);
     let kept = call.world.room.keep(call.body.clone()).map_err(GraphError::no_room)?;
     let target = Destination::of(call, drive, wanted, None)?;
-    check_quota(call, drive, length, target.replaced_bytes(drive, conflict))?;
+    check_quota(call.world, drive, length, target.replaced_bytes(drive, conflict))?;
     let (slot, created) = target.store(call, drive, kept, conflict)?;
     written(call, drive, slot, if created { StatusCode::CREATED } else { StatusCode::OK }).await
 }

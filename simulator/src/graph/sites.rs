@@ -64,7 +64,7 @@ pub(super) fn locate(world: &World, caller: &Caller, route: Route) -> Result<Fou
 }
 
 fn find_drive(world: &World, caller: &Caller, wanted: &DriveRef) -> Result<Arc<Drive>, GraphError> {
-    let none = || GraphError::not_found("User's mysite not found.");
+    let none = || GraphError::no_drive(world.switches().graph.no_drive);
     match wanted {
         DriveRef::Mine => {
             let oid = caller.oid.as_ref().ok_or_else(GraphError::no_user)?;
@@ -88,7 +88,10 @@ fn find_drive(world: &World, caller: &Caller, wanted: &DriveRef) -> Result<Arc<D
         }
         DriveRef::Id(id) => {
             let drive = world.drive(id).filter(|drive| drive.owner.tid == caller.tid);
-            drive.ok_or_else(GraphError::item_not_found)
+            let drive = drive.ok_or_else(GraphError::item_not_found)?;
+            // No application acts for itself on a personal drive (graph-behaviour §12).
+            let alone = caller.oid.is_none() && drive.ids.kind() == DriveKind::Personal;
+            if alone { Err(GraphError::access_denied()) } else { Ok(drive) }
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::download::Links;
+use super::download::{Links, What};
 use super::error::GraphError;
 use super::items::find;
 use super::route::ItemRef;
@@ -57,7 +57,7 @@ pub(super) fn content(
     let known = number(id).filter(|number| drive.version_content(item.slot, *number).is_some());
     let number = known.ok_or_else(unknown)?;
     let mut response = StatusCode::FOUND.into_response();
-    let link = Links::new(call.world, &call.caller, drive).to_version(item.slot, number);
+    let link = Links::new(call.world, &call.caller, drive).to(item.slot, What::Version(number));
     if let Ok(value) = HeaderValue::try_from(link) {
         response.headers_mut().insert(header::LOCATION, value);
     }

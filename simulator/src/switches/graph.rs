@@ -24,8 +24,16 @@ pub struct GraphSwitches {
     pub truncate_drive_id: bool,
     /// Ids of personal drives change their case from answer to answer (graph-behaviour §1.2).
     pub mixed_case_drive_id: bool,
-    /// A new folder is answered with 201 and no body (graph-behaviour §3).
+    /// A new folder is answered without a body (graph-behaviour §3).
     pub mkdir_empty_body: bool,
+    /// A new folder is answered with 200 instead of 201 (graph-behaviour §3).
+    pub mkdir_answers_200: bool,
+    /// Milliseconds for which the feed of a new folder of a personal drive is 404 (graph-behaviour §2.1).
+    pub folder_delta_lag_milliseconds: u64,
+    /// What is said of somebody who has no drive.
+    pub no_drive: NoDrive,
+    /// A download link answers a range with 416 when the request has no `Accept` (graph-behaviour §4.3).
+    pub range_needs_accept: bool,
     /// `$select=content.downloadUrl` is answered under `@content.downloadUrl` (graph-behaviour §2.5).
     pub select_download_url_key: bool,
     /// What the download of an infected file is answered with.
@@ -55,6 +63,10 @@ impl Default for GraphSwitches {
             truncate_drive_id: false,
             mixed_case_drive_id: false,
             mkdir_empty_body: false,
+            mkdir_answers_200: false,
+            folder_delta_lag_milliseconds: 0,
+            no_drive: NoDrive::default(),
+            range_needs_accept: false,
             select_download_url_key: false,
             malware: MalwareAnswer::Code,
             quota_bytes: 1 << 40,
@@ -76,6 +88,19 @@ pub enum MalwareAnswer {
     Code,
     /// 403 with the header `X-Virus-Infected`.
     Header,
+}
+
+/// What is said of somebody who has no drive (graph-behaviour §1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoDrive {
+    /// 404: the user's site was not found.
+    #[default]
+    NotFound,
+    /// 404: the address of the user's site was not found.
+    NoAddress,
+    /// 400: the tenant has no licence for SharePoint. That it is 400 is an assumption.
+    NoLicence,
 }
 
 /// What a drive tells of its quota (graph-behaviour §1.1). Limits hold in any case.
@@ -119,18 +144,30 @@ impl Default for UploadSwitches {
     }
 }
 
-/// Limits beside the resource units per minute (graph-behaviour §7).
+/// Limits beside the resource units per minute (graph-behaviour §7). None of them holds unless it is set here, or `licences` is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSwitches {
+    /// Whatever is not set by itself is as documented for a tenant with so many licences.
+    pub licences: Option<u32>,
     /// Resource units one app may use per day in one tenant.
     pub resource_units_per_day: Option<u32>,
+    /// Resource units all apps together may use in five minutes in one tenant.
+    pub tenant_resource_units_per_five_minutes: Option<u32>,
+    /// Requests one app may make in ten seconds in all tenants together.
+    pub app_requests_per_ten_seconds: Option<u32>,
     /// Requests one user may make in five minutes.
     pub user_requests_per_five_minutes: Option<u32>,
+    /// Access tokens one user may ask for in five minutes, by refresh tokens and authorization codes.
+    pub user_token_requests_per_five_minutes: Option<u32>,
     /// Bytes one app may upload per hour in one tenant.
     pub ingress_bytes_per_hour: Option<u64>,
     /// Bytes one app may download per hour in one tenant.
     pub egress_bytes_per_hour: Option<u64>,
+    /// Bytes one user may upload per hour.
+    pub user_ingress_bytes_per_hour: Option<u64>,
+    /// Bytes one user may download per hour.
+    pub user_egress_bytes_per_hour: Option<u64>,
     /// Refused calls count like others.
     pub refused_calls_count: bool,
     /// `RateLimit-*` headers for applications that act for themselves, once 80 % of a minute's units are used.

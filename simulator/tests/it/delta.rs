@@ -130,6 +130,19 @@ async fn rule_5_creations_can_be_told_before_the_deletion_they_replace() {
 }
 
 #[tokio::test]
+async fn rule_5_what_is_in_a_folder_can_be_told_before_it() {
+    let (bench, drive, token) = Bench::with_drive(&plain(40, 8)).await;
+    bench.sim.switch(|switches| switches.delta.children_before_parents = true);
+    let (pages, link) = bench.drain(&token, &format!("{START}?$top=10")).await;
+    assert!(pages.iter().all(|page| page.last().unwrap().get("root").is_some()));
+    let mut mirror = Mirror::default();
+    mirror.apply(&pages);
+    drive.random_changes(3, 40);
+    mirror.apply(&bench.drain(&token, &link).await.0);
+    assert_eq!(mirror.entries(), truth(&drive));
+}
+
+#[tokio::test]
 async fn rule_6_a_business_drive_leaves_out_ctags_and_a_personal_one_does_not() {
     for (kind, has_tag) in [(DriveKind::Business, false), (DriveKind::Personal, true)] {
         let spec = DriveSpec { kind, ..plain(3, 0) };
@@ -189,6 +202,22 @@ async fn rule_11_nothing_to_tell_still_gives_a_new_link() {
     let (pages, second) = bench.drain(&token, &first).await;
     assert_eq!(pages, [Vec::<Value>::new()]);
     assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn rule_12_what_is_below_a_moved_folder_is_not_told_again() {
+    let (bench, drive, token) = Bench::with_drive(&plain(0, 0)).await;
+    for (parent, name) in [("/", "out of scope"), ("/", "scope"), ("/out of scope", "moved")] {
+        drive.apply(&mkdir(parent, name)).unwrap();
+    }
+    drive.apply(&create("/out of scope/moved", "below")).unwrap();
+    let (_, link) = bench.drain(&token, START).await;
+    let change = Change::Move { item: "/out of scope/moved".into(), parent: "/scope".into(), name: None };
+    drive.apply(&change).unwrap();
+    let (pages, _) = bench.drain(&token, &link).await;
+    assert_eq!(names(&pages[0]), ["root", "scope", "moved"]);
+    let below = bench.get(&token, "me/drive/root:/scope/moved/below").await;
+    assert_eq!((below.status, below.text("/parentReference/name")), (200, "moved"));
 }
 
 #[tokio::test]

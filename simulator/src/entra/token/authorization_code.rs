@@ -37,6 +37,7 @@ pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError>
     if asked.is_some_and(|asked| !asked.within(&grant.scopes)) {
         return Err(EntraError::of(CONSENT_MISSING));
     }
+    request.check_limit(&grant.user).map_err(EntraError::throttled)?;
     let mut ledger = world.entra.ledger();
     if !ledger.redeem_code(code) {
         return Err(EntraError::of(REDEEMED));

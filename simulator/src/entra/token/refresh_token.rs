@@ -30,14 +30,22 @@ pub(super) fn answer(request: &TokenRequest<'_>) -> Result<Response, EntraError>
     let now = world.clock.now_ms();
     let lifetime_ms = switches.refresh_seconds.saturating_mul(1_000);
     let rules = Rules { rotation: switches.rotation, lifetime_ms, now_ms: now };
+    let mut wait = None;
     let used = world.entra.ledger().use_refresh(token, &app.client_id, rules, |family, consents| {
         if !tenant.admits(&family.user.tid) {
             return Some(INVALID);
         }
         let lacks = |asked| !is_consented(family, consents, asked);
-        asked.as_ref().is_some_and(lacks).then_some(CONSENT_MISSING)
+        if asked.as_ref().is_some_and(lacks) {
+            return Some(CONSENT_MISSING);
+        }
+        wait = request.check_limit(&family.user).err();
+        wait.map(|_| INVALID)
     });
     observe(world, &used);
+    if let Some(seconds) = wait {
+        return Err(EntraError::throttled(seconds));
+    }
     let (number, family) = used.outcome.map_err(EntraError::of)?;
     let scopes = asked.unwrap_or(family.scopes);
     let successor = world.entra.ledger().issue_refresh(number, Some(token), now);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::conditions::{conflict, refused, used_bytes};
+use super::super::conditions::{check_quota, conflict, refused};
 use super::super::error::GraphError;
 use super::super::items::written;
 use super::super::put_content::Destination;
@@ -51,12 +51,8 @@ fn put(world: &World, token: &str, drive: &Drive, session: &Session) -> Result<(
         world.uploads.remove(token);
         return Err(GraphError::invalid_request("The fragments could not be assembled."));
     }
-    let used = used_bytes(drive);
-    let old = session.destination.replaced_bytes(drive, session.conflict);
-    if used.saturating_sub(old).saturating_add(session.received.length()) > world.switches().graph.quota_bytes
-    {
-        return Err(GraphError::quota());
-    }
+    // What the session has received is counted already.
+    check_quota(world, drive, 0, session.destination.replaced_bytes(drive, session.conflict))?;
     let made = session.destination.put(world, drive, session.received.clone(), session.conflict);
     let (slot, created) = made.map_err(|error| refused(&error))?;
     drive.tree().set_times(slot, session.times.0, session.times.1);

@@ -51,7 +51,7 @@ pub(in crate::graph) fn answer(
     match asked.item.file_size {
         Some(0) => return Err(GraphError::invalid_request("An empty file is uploaded without a session.")),
         Some(size) if size > MAX_FILE_BYTES => return Err(GraphError::of_status(413, None)),
-        Some(size) => check_quota(call, drive, size, destination.replaced_bytes(drive, conflict))?,
+        Some(size) => check_quota(call.world, drive, size, destination.replaced_bytes(drive, conflict))?,
         None => {}
     }
     if conflict == Conflict::Fail && destination.is_taken(drive) {
@@ -66,7 +66,7 @@ pub(in crate::graph) fn answer(
     }
     let session = Session {
         drive: drive.index,
-        caller: call.caller.key(),
+        requester: call.caller.requester(),
         kind: drive.ids.kind(),
         destination,
         conflict,

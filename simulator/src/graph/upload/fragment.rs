@@ -6,11 +6,12 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::super::error::GraphError;
-use super::super::receive_bytes;
+use super::super::take_bytes;
 use super::{commit, status};
 use crate::critic::ViolationKind;
 use crate::faults::Hits;
 use crate::json;
+use crate::throttle::Direction;
 use crate::world::World;
 
 /// Chunks are shorter than this, in bytes (60 MiB).
@@ -58,7 +59,7 @@ pub(super) async fn put(
         world.note(ViolationKind::MisalignedChunk, detail);
     }
     let session = world.uploads.get(token).ok_or_else(super::unknown)?;
-    receive_bytes(world, &session.caller, length)?;
+    take_bytes(world, &session.requester, Direction::Ingress, length)?;
     let kept = world.room.keep(body).map_err(GraphError::no_room)?;
     let session = world.uploads.change(token, |session| {
         if session.total.is_some_and(|known| known != total) {

@@ -10,7 +10,7 @@ use crate::drive::spec::DriveKind;
 use crate::drive::writes::Conflict;
 use crate::lock::lock;
 use crate::switches::UploadSwitches;
-use crate::throttle::CallerKey;
+use crate::throttle::Requester;
 use crate::world::World;
 
 /// Most sessions at a time; further ones are refused.
@@ -21,7 +21,7 @@ const MAX_SESSIONS: usize = 10_000;
 pub(super) struct Session {
     pub(super) drive: u32,
     /// Whose limits it is under.
-    pub(super) caller: CallerKey,
+    pub(super) requester: Requester,
     pub(super) kind: DriveKind,
     pub(super) destination: Destination,
     pub(super) conflict: Conflict,
@@ -127,6 +127,14 @@ impl Uploads {
             // One whose token has expired is kept for another day, to be told apart from one that never was.
             now_ms < session.expires_ms(switches) && now_ms < session.began_ms.saturating_add(2 * hard_ms)
         });
+    }
+
+    /// Bytes that the living sessions of a drive have received.
+    pub(in crate::graph) fn received_bytes(&self, drive: u32, world: &World) -> u64 {
+        let (switches, now_ms) = (world.switches().uploads, world.clock.now_ms());
+        let sessions = lock(&self.sessions);
+        let living = sessions.values().filter(|one| one.drive == drive && now_ms < one.expires_ms(&switches));
+        living.map(|session| session.received.length()).sum()
     }
 
     /// Whether a session for this name lives.
