@@ -15,7 +15,14 @@ use crate::link::{DeltaLink, DownloadLink};
 use crate::model::{DeltaPage, Drive, DriveItem, WireDrive, WireItem, WirePage};
 use crate::randomness::{Randomness, SystemRandomness};
 use crate::request::{Operation, Sender};
+use crate::throttle::Share;
 use crate::token::TokenSource;
+
+/// Resource units of reading one thing, or what changed.
+const READ_UNITS: u32 = 1;
+
+/// Resource units of a delta page without a token.
+const ENUMERATE_UNITS: u32 = 2;
 
 /// Reads drives. One client is shared by everything that one app does in one tenant: when the service throttles one call, all
 /// of them wait. There is no call that writes.
@@ -71,6 +78,16 @@ impl GraphClient {
         self.sender.fence().closings()
     }
 
+    /// Uses no more of the provider's resource units than this share from now on: others share the budget.
+    pub fn share(&self, share: Share) {
+        self.sender.fence().share(share);
+    }
+
+    /// The resource units of a minute that answers told of, each time that they tell another number.
+    pub fn budgets(&self) -> watch::Receiver<Option<u32>> {
+        self.sender.fence().budgets()
+    }
+
     /// How long nothing is sent from now on; zero when the way is free.
     pub fn held_for(&self) -> Duration {
         self.sender.fence().remaining(Instant::now())
@@ -84,7 +101,7 @@ impl GraphClient {
     /// The drive itself.
     pub async fn drive(&self, tokens: &dyn TokenSource, drive: &DrivePath) -> Result<Drive, GraphError> {
         let url = self.base.at(drive.segments());
-        self.sender.json::<WireDrive>(Operation::Drive, &url, tokens).await?.try_into()
+        self.sender.json::<WireDrive>((Operation::Drive, READ_UNITS), &url, tokens).await?.try_into()
     }
 
     /// One page of the delta feed: where `cursor` leads, or the first page of a fresh enumeration without one. A fresh
@@ -99,13 +116,13 @@ impl GraphClient {
         cursor: Option<&DeltaLink>,
     ) -> Result<DeltaPage, GraphError> {
         let first;
-        let url = if let Some(link) = cursor {
-            link.url()
+        let (url, units) = if let Some(link) = cursor {
+            (link.url(), READ_UNITS)
         } else {
             first = self.first_page(drive);
-            &first
+            (&first, ENUMERATE_UNITS)
         };
-        let page: WirePage = self.sender.json(Operation::DeltaPage, url, tokens).await?;
+        let page: WirePage = self.sender.json((Operation::DeltaPage, units), url, tokens).await?;
         page.into_page(&self.base)
     }
 
@@ -118,7 +135,7 @@ impl GraphClient {
     ) -> Result<DriveItem, GraphError> {
         let id = PathId::parse(item_id).map_err(GraphError::Id)?;
         let url = self.base.at(drive.segments().into_iter().chain(["items", id.as_str()]));
-        self.sender.json::<WireItem>(Operation::Item, &url, tokens).await?.try_into()
+        self.sender.json::<WireItem>((Operation::Item, READ_UNITS), &url, tokens).await?.try_into()
     }
 
     /// Opens the content behind a link, which never sees the bearer token. Repeats the request until the content begins; what

@@ -42,5 +42,5 @@ pub use link::{DeltaLink, DownloadLink, MAX_LINK_BYTES};
 pub use model::{DeltaPage, Drive, DriveItem, DriveType, ItemKind, MAX_PAGE_ITEMS, PageLink};
 pub use randomness::{Randomness, SystemRandomness};
 pub use request::MAX_JSON_BYTES;
-pub use throttle::MAX_RETRY_AFTER;
+pub use throttle::{MAX_RETRY_AFTER, Share};
 pub use token::{AccessToken, TokenError, TokenSource};

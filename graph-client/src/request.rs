@@ -30,6 +30,9 @@ pub const MAX_JSON_BYTES: usize = 32 * 1024 * 1024;
 /// Tokens that one call gets in place of refused ones.
 const MAX_REPLACEMENTS: u32 = 2;
 
+/// Resource units of a download.
+const DOWNLOAD_UNITS: u32 = 1;
+
 /// Correlates our logs with those of the service.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -123,10 +126,10 @@ impl Sender {
         self.timeouts.idle
     }
 
-    /// Gets a JSON document with a bearer token.
+    /// Gets a JSON document, which costs so many resource units, with a bearer token.
     pub(crate) async fn json<T: DeserializeOwned + Send>(
         &self,
-        operation: Operation,
+        (operation, units): (Operation, u32),
         url: &Url,
         tokens: &dyn TokenSource,
     ) -> Result<T, GraphError> {
@@ -136,8 +139,7 @@ impl Sender {
         loop {
             tries.pass_fence().await?;
             let pass = self.window.enter().await;
-            // The way may have been closed while this call waited to be let in.
-            tries.pass_fence().await?;
+            tries.take_turn(units).await?;
             let token = match replacement.take() {
                 Some(token) => token,
                 None => tokens.token().await?,
@@ -174,7 +176,7 @@ impl Sender {
         loop {
             tries.pass_fence().await?;
             let pass = self.window.enter().await;
-            tries.pass_fence().await?;
+            tries.take_turn(DOWNLOAD_UNITS).await?;
             match self.open_once(url, range).await {
                 Ok(response) => {
                     self.window.grow();

@@ -34,7 +34,15 @@ impl<'a> Tries<'a> {
         Self { operation, limits, fence, randomness, started: Instant::now(), failed: 0 }
     }
 
-    /// Waits until something may be sent, or gives up at once when that is beyond this call's time.
+    /// Waits until something of so many resource units may be sent, and takes the turn; or gives up as [`Self::pass_fence`] does.
+    pub(crate) async fn take_turn(&self, units: u32) -> Result<(), GraphError> {
+        self.pass_fence().await?;
+        sleep(self.fence.turn(Instant::now(), units)).await;
+        // The way may be closed by now; the turn is taken.
+        self.pass_fence().await
+    }
+
+    /// Waits until the way is free, or gives up at once when that is beyond this call's time.
     pub(crate) async fn pass_fence(&self) -> Result<(), GraphError> {
         // The fence may have moved while this call slept. It moves only with an answer, and each of those ends a call or
         // uses up one of its tries; the elapsed time bounds it in any case.
@@ -42,16 +50,7 @@ impl<'a> Tries<'a> {
             let now = Instant::now();
             let wait = self.fence.remaining(now);
             if wait.is_zero() {
-                let turn = self.fence.turn(now);
-                if turn.is_zero() {
-                    return Ok(());
-                }
-                sleep(turn).await;
-                // The way may be closed by now; the turn is taken.
-                if self.fence.remaining(Instant::now()).is_zero() {
-                    return Ok(());
-                }
-                continue;
+                return Ok(());
             }
             if wait > self.time_left(now) {
                 return Err(GraphError::Throttled { retry_after: wait });

@@ -13,14 +13,52 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// Seconds until the budget of the app is full again; sent along by some answers.
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
+/// Resource units of a minute.
+const RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+
 /// Resource units that are left.
 const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+
+/// The time over which resource units are counted.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// How much of a budget is used, in percent: the rest is for whoever calls without Sluice, and for what is counted otherwise.
+const USED_PERCENT: u32 = 90;
+
+/// A share may be used so much ahead: calls do not come evenly.
+const AHEAD: Duration = Duration::from_secs(2);
+
+/// What of the provider's resource units a client may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Units that all who share the budget may use in a minute; `None` while nobody knows.
+    pub units_per_minute: Option<u32>,
+    /// How many share it, this one included.
+    pub sharers: u32,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { units_per_minute: None, sharers: 1 }
+    }
+}
+
+impl Share {
+    /// The time in which this client's share grows by a unit.
+    fn gap(self) -> Option<Duration> {
+        let units = self.units_per_minute?.max(1);
+        Some(MINUTE * self.sharers.max(1) * 100 / USED_PERCENT / units)
+    }
+}
 
 /// Until when nothing is sent, and how slowly after that.
 #[derive(Debug)]
 pub(crate) struct Fence {
     until: Mutex<Option<Instant>>,
     slow: Mutex<Option<Slow>>,
+    pace: Mutex<Pace>,
+    /// The budget that answers told of: news for others who share it.
+    heard: watch::Sender<Option<u32>>,
     /// When answers to this client closed the way: news for others who share its limits.
     closed: watch::Sender<Option<Instant>>,
 }
@@ -33,9 +71,23 @@ struct Slow {
     until: Instant,
 }
 
+/// How fast the share of a budget is used.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    share: Share,
+    /// When all that was used would have come, were it used evenly.
+    due: Option<Instant>,
+}
+
 impl Default for Fence {
     fn default() -> Self {
-        Self { until: Mutex::default(), slow: Mutex::default(), closed: watch::Sender::new(None) }
+        Self {
+            until: Mutex::default(),
+            slow: Mutex::default(),
+            pace: Mutex::default(),
+            heard: watch::Sender::new(None),
+            closed: watch::Sender::new(None),
+        }
     }
 }
 
@@ -56,16 +108,42 @@ impl Fence {
         self.closed.subscribe()
     }
 
-    /// Takes the words of an answer about what is left of the budget.
+    /// Says what this client may use from now on.
+    pub(crate) fn share(&self, share: Share) {
+        self.pace().share = share;
+    }
+
+    /// Hears of the budget whenever answers tell another one.
+    pub(crate) fn budgets(&self) -> watch::Receiver<Option<u32>> {
+        self.heard.subscribe()
+    }
+
+    /// Takes the words of an answer about what is left of the budget: everybody who shares it takes a part.
     pub(crate) fn slow_down(&self, now: Instant, left: BudgetLeft) {
-        let gap = left.reset / left.remaining.max(1);
+        if left.limit.is_some() {
+            self.heard.send_if_modified(|heard| std::mem::replace(heard, left.limit) != left.limit);
+        }
+        let gap = left.reset / left.remaining.max(1) * self.pace().share.sharers.max(1);
         let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
         let next = slow.map_or(now, |slow| slow.next.min(now + gap));
         *slow = Some(Slow { next, gap, until: now + left.reset });
     }
 
-    /// How long the next call has to wait for its turn; zero unless the budget is nearly used up.
-    pub(crate) fn turn(&self, now: Instant) -> Duration {
+    /// How long the next call, of so many units, has to wait for its turn.
+    pub(crate) fn turn(&self, now: Instant, units: u32) -> Duration {
+        self.turn_in_pace(now, units).max(self.turn_in_what_is_left(now, units))
+    }
+
+    fn turn_in_pace(&self, now: Instant, units: u32) -> Duration {
+        let mut pace = self.pace();
+        let Some(gap) = pace.share.gap() else { return Duration::ZERO };
+        let due = pace.due.map_or(now, |due| due.max(now));
+        pace.due = Some(due + gap * units);
+        due.saturating_duration_since(now).saturating_sub(AHEAD)
+    }
+
+    /// Zero unless the budget is nearly used up.
+    fn turn_in_what_is_left(&self, now: Instant, units: u32) -> Duration {
         let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(current) = slow.as_mut().filter(|slow| now < slow.until) else {
             *slow = None;
@@ -73,7 +151,7 @@ impl Fence {
         };
         // Beyond the reset there is a full budget again.
         let turn = current.next.max(now).min(current.until);
-        current.next = turn + current.gap;
+        current.next = turn + current.gap * units;
         turn.saturating_duration_since(now)
     }
 
@@ -89,6 +167,10 @@ impl Fence {
         *current = Some(current.map_or(until, |known| known.max(until)));
     }
 
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
         // A poisoned lock still holds a whole value.
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,15 +180,21 @@ impl Fence {
 /// What is left of the app's budget, as an answer says: only sent when that is little (draft-ietf-httpapi-ratelimit-headers-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BudgetLeft {
+    limit: Option<u32>,
     remaining: u32,
     reset: Duration,
 }
 
-/// Reads `RateLimit-Remaining` and `RateLimit-Reset`; nothing unless both are there.
+/// Reads `RateLimit-Remaining`, `RateLimit-Reset`, and `RateLimit-Limit` as far as it is a number above 0; nothing unless the first two are
+/// there.
 pub(crate) fn budget_left(headers: &HeaderMap) -> Option<BudgetLeft> {
     let remaining = text(headers, &RATE_LIMIT_REMAINING)?.trim().parse().ok()?;
     let reset = seconds(text(headers, &RATE_LIMIT_RESET)?)?;
-    Some(BudgetLeft { remaining, reset: reset.min(MAX_RETRY_AFTER) })
+    // Policies may follow the number behind a comma.
+    let limit =
+        text(headers, &RATE_LIMIT_LIMIT).and_then(|value| value.split(',').next()?.trim().parse().ok());
+    let limit = limit.filter(|limit| *limit > 0);
+    Some(BudgetLeft { limit, remaining, reset: reset.min(MAX_RETRY_AFTER) })
 }
 
 /// How long an answer asks to wait: the longer of `Retry-After`, in seconds or as a date, and `RateLimit-Reset`; at most
@@ -186,11 +274,11 @@ mod tests {
         let left =
             headers(&[("ratelimit-limit", "1200"), ("ratelimit-remaining", "4"), ("ratelimit-reset", "8")]);
         let (fence, now) = (Fence::default(), Instant::now());
-        assert_eq!(fence.turn(now), Duration::ZERO, "nothing was said yet");
+        assert_eq!(fence.turn(now, 1), Duration::ZERO, "nothing was said yet");
         fence.slow_down(now, budget_left(&left).unwrap());
-        let turns: Vec<u64> = (0..6).map(|_| fence.turn(now).as_secs()).collect();
+        let turns: Vec<u64> = (0..6).map(|_| fence.turn(now, 1).as_secs()).collect();
         assert_eq!(turns, [0, 2, 4, 6, 8, 8]);
-        assert_eq!(fence.turn(now + Duration::from_secs(9)), Duration::ZERO);
+        assert_eq!(fence.turn(now + Duration::from_secs(9), 1), Duration::ZERO);
         assert_eq!(budget_left(&headers(&[("ratelimit-remaining", "4")])), None);
     }
 
@@ -199,8 +287,44 @@ mod tests {
         let (fence, now) = (Fence::default(), Instant::now());
         let none = headers(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "8")]);
         fence.slow_down(now, budget_left(&none).unwrap());
-        assert!(fence.turn(now) <= Duration::from_secs(8));
-        assert_eq!(fence.turn(now), Duration::from_secs(8));
+        assert!(fence.turn(now, 1) <= Duration::from_secs(8));
+        assert_eq!(fence.turn(now, 1), Duration::from_secs(8));
+    }
+
+    #[test]
+    fn a_share_is_used_evenly_after_a_little_ahead() {
+        let (fence, now) = (Fence::default(), Instant::now());
+        // 1,200 a minute, nine tenths of it used, by three: six in a second.
+        fence.share(Share { units_per_minute: Some(1200), sharers: 3 });
+        let turns: Vec<Duration> = (0..60).map(|_| fence.turn(now, 1)).collect();
+        assert_eq!(
+            turns.iter().filter(|turn| turn.is_zero()).count(),
+            13,
+            "two seconds ahead, and the first"
+        );
+        let last = turns.last().unwrap().as_millis();
+        assert!((7800..=7840).contains(&last), "{last}");
+        let dear = fence.turn(now + MINUTE, 5);
+        assert_eq!(dear, Duration::ZERO, "what was not used does not add up");
+        let ahead = (0..20).filter(|_| fence.turn(now + MINUTE, 1).is_zero()).count();
+        assert_eq!(ahead, 8);
+        fence.share(Share::default());
+        assert_eq!(fence.turn(now, 1), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_left_is_shared_and_the_budget_is_told() {
+        let (fence, now) = (Fence::default(), Instant::now());
+        let mut budgets = fence.budgets();
+        fence.share(Share { units_per_minute: None, sharers: 2 });
+        let left =
+            [("ratelimit-limit", "1200, 1200;w=60"), ("ratelimit-remaining", "4"), ("ratelimit-reset", "8")];
+        fence.slow_down(now, budget_left(&headers(&left)).unwrap());
+        assert_eq!(*budgets.borrow_and_update(), Some(1200));
+        let turns: Vec<u64> = (0..3).map(|_| fence.turn(now, 1).as_secs()).collect();
+        assert_eq!(turns, [0, 4, 8]);
+        fence.slow_down(now, budget_left(&headers(&left)).unwrap());
+        assert!(!budgets.has_changed().unwrap(), "the same again is no news");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod m20261121_000006_scope_items;
 mod m20261121_000007_list_afresh_and_share;
 mod m20261121_000008_filter_items;
 mod m20261121_000009_name_places;
+mod m20261121_000010_share_budgets;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_list_afresh_and_share::Migration),
             Box::new(m20261121_000008_filter_items::Migration),
             Box::new(m20261121_000009_name_places::Migration),
+            Box::new(m20261121_000010_share_budgets::Migration),
         ]
     }
 

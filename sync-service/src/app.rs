@@ -74,6 +74,7 @@ impl App {
             full_interval: config.full_interval,
             lease_ttl: config.lease_ttl,
             caps: config.caps,
+            units_per_minute: config.units_per_minute,
             follows_connections: config.token_service.is_some(),
         };
         let ctx = Ctx { settings, ..Ctx::new(Store::new(connection), clock) };

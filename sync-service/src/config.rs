@@ -28,6 +28,8 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// Most runs at once.
     pub caps: Caps,
+    /// Resource units that an application may use in a minute in one directory, over all workers; `None` for what the provider says.
+    pub units_per_minute: Option<u32>,
     /// Where token-service is, to hear of broken and repaired connections; without it a source whose connection is broken is tried
     /// at its interval.
     pub token_service: Option<Endpoint>,
@@ -43,6 +45,7 @@ impl Config {
             full_interval: DEFAULT_FULL_INTERVAL,
             lease_ttl: LEASE_TTL,
             caps: Caps::default(),
+            units_per_minute: None,
             token_service: None,
         }
     }

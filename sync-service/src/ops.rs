@@ -44,6 +44,8 @@ pub struct Settings {
     pub lease_ttl: Duration,
     /// Most runs at once.
     pub caps: Caps,
+    /// Resource units that an application may use in a minute in one directory, over all workers; `None` for what the provider says.
+    pub units_per_minute: Option<u32>,
     /// Whether the states of connections are followed: then a source whose connection is broken sleeps until it is repaired.
     pub follows_connections: bool,
 }
@@ -54,6 +56,7 @@ impl Default for Settings {
             full_interval: DEFAULT_FULL_INTERVAL,
             lease_ttl: LEASE_TTL,
             caps: Caps::default(),
+            units_per_minute: None,
             follows_connections: false,
         }
     }

@@ -170,7 +170,7 @@ impl pb::worker_service_server::WorkerService for Workers {
         &self,
         request: Request<pb::WatchThrottleRequest>,
     ) -> Answer<Self::WatchThrottleStream> {
-        watch_throttle::answer(&self.ctx, &self.shutdown, &request.into_inner())
+        watch_throttle::answer(&self.ctx, &self.shutdown, &request.into_inner()).await
     }
     async fn finish_run(&self, request: Request<pb::FinishRunRequest>) -> Answer<pb::FinishRunResponse> {
         finish_run::answer(&self.ctx, request.into_inner()).await

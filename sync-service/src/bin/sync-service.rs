@@ -63,6 +63,11 @@ struct ServeArgs {
     #[arg(long, env = "SLUICE_MAX_RUNS_PER_CONNECTION", default_value_t = Caps::default().connection,
           value_parser = clap::value_parser!(u32).range(1..))]
     max_runs_per_connection: u32,
+    /// Microsoft's resource units that one application may use in a minute in one directory, over all workers; each run gets its part.
+    /// SharePoint grants 1250 up to 1,000 licences, 2500 up to 5,000, 3750 up to 15,000, 5000 up to 50,000, and 6250 beyond. Without it,
+    /// what its answers say, where they do.
+    #[arg(long, env = "SLUICE_UNITS_PER_MINUTE", value_parser = clap::value_parser!(u32).range(1..))]
+    units_per_minute: Option<u32>,
     /// Form of the log lines on stderr.
     #[arg(long, env = "SLUICE_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -95,6 +100,7 @@ async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
         full_interval: Duration::from_hours(u64::from(args.full_listing_hours)),
         lease_ttl: Duration::from_secs(u64::from(args.lease_seconds)),
         caps: Caps { tenant: args.max_runs_per_tenant, connection: args.max_runs_per_connection },
+        units_per_minute: args.units_per_minute,
         token_service: args.token_service,
         ..Config::new(database)
     };

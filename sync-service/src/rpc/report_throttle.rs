@@ -17,7 +17,8 @@ pub(super) async fn answer(
     let wait = violations.check("wait", wait);
     violations.finish()?;
     if let (Some(budget), Some(wait)) = (budget, wait) {
-        throttle::report(ctx, budget, wait).await.map_err(status)?;
+        let units = Some(request.units_per_minute).filter(|units| *units > 0);
+        throttle::report(ctx, budget, wait, units).await.map_err(status)?;
     }
     Ok(Response::new(pb::ReportThrottleResponse {}))
 }

@@ -125,7 +125,7 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
         applier.apply(false).await?;
         Ok(applier.executor.clear_parts().await?)
     });
-    throttle::sharing(&worker.service, &graph, &budget, mirror).await?;
+    throttle::sharing(&worker.service, &graph, (&budget, lease), mirror).await?;
     if let Err(error) = applier.destination.tidy().await {
         tracing::warn!(run = %lease.run, error = %ErrorChain(&error), "the bin could not be cleared");
     }

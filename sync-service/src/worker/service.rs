@@ -105,22 +105,29 @@ impl SyncService {
         self.retried(call).await.map(|_| ())
     }
 
-    /// Tells that calls of a budget have to wait.
-    pub(super) async fn report_throttle(&self, budget: &str, wait: Duration) -> Result<(), WorkerError> {
-        let request =
-            pb::ReportThrottleRequest { budget: budget.to_owned(), wait: Some(duration_to_proto(wait)) };
+    /// Tells that calls of a budget have to wait, or how much the provider grants.
+    pub(super) async fn report_throttle(
+        &self,
+        budget: &str,
+        wait: Duration,
+        units_per_minute: u32,
+    ) -> Result<(), WorkerError> {
+        let wait = Some(duration_to_proto(wait));
+        let request = pb::ReportThrottleRequest { budget: budget.to_owned(), wait, units_per_minute };
         let mut client = self.client.clone();
         client.report_throttle(timed(request, CALL_TIMEOUT)).await?;
         Ok(())
     }
 
-    /// Hears how long calls of a budget have to wait.
+    /// Hears how the budget stands that a run uses.
     pub(super) async fn watch_throttle(
         &self,
         budget: &str,
+        lease: &pb::Lease,
     ) -> Result<tonic::Streaming<pb::WatchThrottleResponse>, WorkerError> {
         let mut client = self.client.clone();
-        let request = pb::WatchThrottleRequest { budget: budget.to_owned() };
+        let (run, epoch) = (lease.run.clone(), lease.epoch);
+        let request = pb::WatchThrottleRequest { budget: budget.to_owned(), run, epoch };
         Ok(client.watch_throttle(request).await?.into_inner())
     }
 

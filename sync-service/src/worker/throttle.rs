@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use graph_client::GraphClient;
+use graph_client::{GraphClient, Share};
+use proto::sync::v1 as pb;
 use service_kit::clock::duration_from_proto;
 use tokio::time::{Instant, timeout};
 
@@ -55,51 +56,54 @@ impl Clients {
 pub(super) async fn sharing<T>(
     service: &SyncService,
     graph: &GraphClient,
-    budget: &str,
+    (budget, lease): (&str, &pb::Lease),
     work: impl Future<Output = Result<T, WorkerError>>,
 ) -> Result<T, WorkerError> {
-    let mut stream = match timeout(FIRST_WORD, service.watch_throttle(budget)).await {
+    let mut stream = match timeout(FIRST_WORD, service.watch_throttle(budget, lease)).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(_)) | Err(_) => None,
     };
     if let Some(stream) = &mut stream
         && let Ok(Ok(Some(first))) = timeout(FIRST_WORD, stream.message()).await
     {
-        hold(graph, &first);
+        heed(graph, &first);
     }
     tokio::select! {
         result = work => result,
-        never = hear(service, graph, budget, stream) => match never {},
-        never = tell(service, graph, budget) => match never {},
+        never = hear(service, graph, (budget, lease), stream) => match never {},
+        never = tell_waits(service, graph, budget) => match never {},
+        never = tell_budgets(service, graph, budget) => match never {},
     }
 }
 
-fn hold(graph: &GraphClient, news: &proto::sync::v1::WatchThrottleResponse) {
+fn heed(graph: &GraphClient, news: &pb::WatchThrottleResponse) {
     let wait = news.wait.as_ref().and_then(duration_from_proto).unwrap_or_default();
     if !wait.is_zero() {
         tracing::info!(wait_ms = wait.as_millis(), "another worker was throttled; waiting as well");
         graph.hold(wait);
     }
+    let units_per_minute = Some(news.units_per_minute).filter(|units| *units > 0);
+    graph.share(Share { units_per_minute, sharers: news.sharers });
 }
 
 async fn hear(
     service: &SyncService,
     graph: &GraphClient,
-    budget: &str,
-    mut stream: Option<tonic::Streaming<proto::sync::v1::WatchThrottleResponse>>,
+    (budget, lease): (&str, &pb::Lease),
+    mut stream: Option<tonic::Streaming<pb::WatchThrottleResponse>>,
 ) -> std::convert::Infallible {
     loop {
         if let Some(stream) = &mut stream {
             while let Ok(Some(news)) = stream.message().await {
-                hold(graph, &news);
+                heed(graph, &news);
             }
         }
         tokio::time::sleep(PAUSE).await;
-        stream = service.watch_throttle(budget).await.ok();
+        stream = service.watch_throttle(budget, lease).await.ok();
     }
 }
 
-async fn tell(service: &SyncService, graph: &GraphClient, budget: &str) -> std::convert::Infallible {
+async fn tell_waits(service: &SyncService, graph: &GraphClient, budget: &str) -> std::convert::Infallible {
     let mut closings = graph.closings();
     loop {
         if closings.changed().await.is_err() {
@@ -111,13 +115,30 @@ async fn tell(service: &SyncService, graph: &GraphClient, budget: &str) -> std::
         while let wait = until.saturating_duration_since(Instant::now())
             && !wait.is_zero()
         {
-            match service.report_throttle(budget, wait).await {
+            match service.report_throttle(budget, wait, 0).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::debug!(%error, "sync-service cannot be told of throttling; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+    }
+}
+
+async fn tell_budgets(service: &SyncService, graph: &GraphClient, budget: &str) -> std::convert::Infallible {
+    let mut budgets = graph.budgets();
+    loop {
+        let heard = *budgets.borrow_and_update();
+        if let Some(units) = heard
+            && let Err(error) = service.report_throttle(budget, Duration::ZERO, units).await
+        {
+            tracing::debug!(%error, "sync-service cannot be told of the budget; trying again");
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        if budgets.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

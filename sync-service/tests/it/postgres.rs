@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, env, sync::Arc, time::Duration};
 
+use futures_util::StreamExt as _;
 use migrations::{Policy, Schema};
 use sea_orm::{ConnectionTrait as _, Database};
 use service_kit::{
@@ -11,7 +12,7 @@ use service_kit::{
 };
 use sync_service::{
     domain::{filter::Filter, run::RunState, source::NewSource},
-    ops::{Ctx, lease_run::lease_run, runs, sources},
+    ops::{Ctx, lease_run::lease_run, runs, sources, throttle},
     store::{Store, sources::SourceFilter},
 };
 
@@ -52,6 +53,7 @@ async fn with_database(name: &str, live: impl AsyncFnOnce(DatabaseUrl)) {
 async fn the_engine_and_two_replicas() {
     with_database("engine", async |url| {
         every_due_source_goes_to_one_worker(&url).await;
+        a_budget_is_shared_over_replicas(&url).await;
         engine_model::live_on(&url).await;
     })
     .await;
@@ -62,12 +64,36 @@ async fn a_fleet_of_workers_that_are_killed() {
     with_database("fleet", async |url| fleet::live_on(Some(url)).await).await;
 }
 
-async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
-    let replica = async || {
-        let connection = database::connect(url, &PoolOptions::default()).await.unwrap();
-        Ctx::new(Store::new(connection), Arc::new(SystemClock))
+async fn replica(url: &DatabaseUrl) -> Ctx {
+    let connection = database::connect(url, &PoolOptions::default()).await.unwrap();
+    Ctx::new(Store::new(connection), Arc::new(SystemClock))
+}
+
+async fn a_budget_is_shared_over_replicas(url: &DatabaseUrl) {
+    let (one, other) = (replica(url).await, replica(url).await);
+    let mut news = Box::pin(throttle::watch(other, "app/directory".into()));
+    let mut told = async || {
+        let news =
+            tokio::time::timeout(Duration::from_secs(30), news.next()).await.unwrap().unwrap().unwrap();
+        (news.units_per_minute, news.sharers, !news.wait.is_zero())
     };
-    let (one, other) = (replica().await, replica().await);
+    assert_eq!(told().await, (None, 1, false));
+    for index in 0..2 {
+        sources::create(&one, &spec(index)).await.unwrap();
+        let lease = lease_run(&one, "w", Some(&spec(index).name), Duration::ZERO).await.unwrap().unwrap();
+        throttle::join(&one, "app/directory", &lease.run, lease.source.lease.epoch).await.unwrap();
+    }
+    while told().await.1 != 2 {}
+    throttle::report(&one, "app/directory", Duration::from_mins(1), Some(1250)).await.unwrap();
+    assert_eq!(told().await, (Some(1250), 2, true));
+    for index in 0..2 {
+        sources::delete(&one, &spec(index).name).await.unwrap();
+    }
+    while told().await.1 != 1 {}
+}
+
+async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
+    let (one, other) = (replica(url).await, replica(url).await);
     for index in 0..SOURCES {
         sources::create(&one, &spec(index)).await.unwrap();
     }

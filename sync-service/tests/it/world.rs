@@ -52,6 +52,7 @@ pub(crate) struct World {
     /// sync-service's time; it moves only when it is told to.
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) token_address: SocketAddr,
+    units_per_minute: Option<u32>,
     token_lifecycle: Lifecycle,
     sync_lifecycle: Lifecycle,
 }
@@ -103,6 +104,11 @@ pub(crate) fn small_drive() -> DriveSpec {
 impl World {
     /// A drive, a connection to it, and a source that mirrors it.
     pub(crate) async fn new(spec: &DriveSpec) -> Self {
+        Self::with_budget(spec, None).await
+    }
+
+    /// The same, with a sync-service that knows how many resource units there are in a minute.
+    pub(crate) async fn with_budget(spec: &DriveSpec, units_per_minute: Option<u32>) -> Self {
         service_kit::tls::install_crypto_provider();
         let home = TempDir::new().unwrap();
         let sim = Simulator::start_strict(simulator::Config::default()).await.unwrap();
@@ -111,10 +117,25 @@ impl World {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let token_address = start_token_service(&sim, home.path(), &token_lifecycle).await;
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let sync_address =
-            start_sync_service(home.path(), anywhere, token_address, &sync_lifecycle, &clock).await;
-        let world =
-            Self { home, sim, drive, sync_address, clock, token_address, token_lifecycle, sync_lifecycle };
+        let sync_address = start_sync_service(
+            home.path(),
+            anywhere,
+            (token_address, units_per_minute),
+            &sync_lifecycle,
+            &clock,
+        )
+        .await;
+        let world = Self {
+            home,
+            sim,
+            drive,
+            sync_address,
+            clock,
+            token_address,
+            units_per_minute,
+            token_lifecycle,
+            sync_lifecycle,
+        };
         world.connect().await;
         world.create_source().await;
         world
@@ -184,8 +205,8 @@ impl World {
     /// Starts sync-service again on the same database and port.
     pub(crate) async fn start_sync_service(&mut self) {
         self.sync_lifecycle = Lifecycle::new();
-        let (home, token_address) = (self.home.path(), self.token_address);
-        start_sync_service(home, self.sync_address, token_address, &self.sync_lifecycle, &self.clock).await;
+        let (home, others) = (self.home.path(), (self.token_address, self.units_per_minute));
+        start_sync_service(home, self.sync_address, others, &self.sync_lifecycle, &self.clock).await;
     }
 
     /// Ends token-service for good.
@@ -312,12 +333,13 @@ pub(crate) async fn start_token_service(sim: &Simulator, home: &Path, lifecycle:
 async fn start_sync_service(
     home: &Path,
     address: SocketAddr,
-    token_address: SocketAddr,
+    (token_address, units_per_minute): (SocketAddr, Option<u32>),
     lifecycle: &Lifecycle,
     clock: &Arc<ManualClock>,
 ) -> SocketAddr {
     let listener = server::bind(address).await.unwrap();
     let config = sync_service::Config {
+        units_per_minute,
         token_service: Some(World::endpoint(token_address)),
         ..sync_service::Config::new(DatabaseUrl::sqlite(home.join("sync.db")))
     };
