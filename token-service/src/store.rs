@@ -19,10 +19,11 @@ mod sign_in_claims;
 mod waiting_deliveries;
 mod webhooks;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
 use service_kit::{clock::Clock, database};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, scope_key};
 pub use authorizations::Poll;
@@ -56,29 +57,49 @@ pub mod places {
     pub const USER_CODE: &str = "user_code";
 }
 
+/// Longest wait for the turn to write to SQLite: as long as SQLite itself waits for another process that writes.
+const WRITE_TURN_WAIT: Duration = Duration::from_secs(10);
+
 /// The token database.
 pub struct Store {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
+    /// SQLite has one writer at a time. Those of this process queue here in their order: in SQLite each would hold a connection of
+    /// the pool, which readers need, and look every so often whether it is its turn.
+    write_turn: Option<Arc<Semaphore>>,
 }
 
 /// Changes that happen together or not at all; dropped without [`commit`](Self::commit), none of them happens.
 pub struct WriteTransaction {
     inner: DatabaseTransaction,
     clock: Arc<dyn Clock>,
+    /// Given on when the transaction has ended.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
     /// Takes a database whose schema is current. The clock stands for that of a database that has none of its own.
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+        let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;
+        let write_turn = is_sqlite.then(|| Arc::new(Semaphore::new(1)));
+        Self { database, clock, write_turn }
     }
 
     /// Opens a transaction that writes. No network call belongs inside it.
     pub async fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        let turn = match &self.write_turn {
+            Some(turn) => Some(take_turn(turn).await.map_err(StoreError::Unavailable)?),
+            None => None,
+        };
         let inner = database::begin_write(&self.database).await?;
-        Ok(WriteTransaction { inner, clock: Arc::clone(&self.clock) })
+        Ok(WriteTransaction { inner, clock: Arc::clone(&self.clock), _turn: turn })
     }
+}
+
+async fn take_turn(
+    turn: &Arc<Semaphore>,
+) -> Result<OwnedSemaphorePermit, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(tokio::time::timeout(WRITE_TURN_WAIT, Arc::clone(turn).acquire_owned()).await??)
 }
 
 impl WriteTransaction {

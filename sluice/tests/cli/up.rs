@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use crate::world::{Up, up, world};
+use simulator::{FIRST_USER, PUBLIC_CLIENT_ID};
+
+use crate::world::{LIMIT, Up, up, world};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -46,4 +48,43 @@ async fn a_second_one_on_the_same_folder_is_refused() {
     assert_eq!(second.status.code(), Some(78));
     let stderr = String::from_utf8(second.stderr).unwrap();
     assert!(stderr.contains("another `sluice up` uses") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhook_endpoints_are_told_and_what_they_did_not_take_is_listed() {
+    let (simulator, folder) = world().await;
+    let (data, file) = (folder.path().join("data"), folder.path().join("webhooks.toml"));
+    fs::write(folder.path().join("hook.secret"), "whsec_c2x1aWNlLXdlYmhvb2stdGVzdC1zZWNyZXQh\n").unwrap();
+    let endpoint = "[[endpoints]]\nid = \"hook\"\nurl = \"http://127.0.0.1:9/nobody-listens\"\nsecret_file = \"hook.secret\"\n";
+    fs::write(&file, endpoint).unwrap();
+    let mut command = up(&simulator, &data);
+    command.args(["--webhooks", file.to_str().unwrap()]);
+    let up = Up::running(command);
+    let told = up.call(&["webhooks", "--json"]);
+    assert_eq!((told.code, told.json()["deliveries"].as_array().unwrap().len()), (0, 0));
+
+    let waited = tokio::time::timeout(LIMIT, async {
+        // An endpoint is told from the moment it is known, which is shortly after the start.
+        for number in 0.. {
+            let token = simulator
+                .issue_refresh_token(PUBLIC_CLIENT_ID, "Files.Read.All offline_access", FIRST_USER)
+                .unwrap();
+            let token_file = folder.path().join("token");
+            fs::write(&token_file, token).unwrap();
+            let name = format!("tenants/acme/connections/c{number}");
+            let import = token_file.to_str().unwrap();
+            let made = up.call(&["connect", &name, "--import", import, "--scope", "Files.Read.All"]);
+            assert_eq!(made.code, 0, "{made:?}");
+            let listed = up.call(&["webhooks", "--state", "pending", "--json"]).json();
+            if let Some(delivery) = listed["deliveries"].as_array().unwrap().first() {
+                assert_eq!(
+                    (&delivery["endpoint"], &delivery["event_type"]),
+                    (&"hook".into(), &"connection.active".into())
+                );
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.expect("nothing is listed");
 }

@@ -55,7 +55,12 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn start(simulator: &Simulator, data_dir: &Path) -> Self {
-        let mut child = up(simulator, data_dir).spawn().unwrap();
+        Self::running(up(simulator, data_dir))
+    }
+
+    /// Waits until this command runs.
+    pub(crate) fn running(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut document = String::new();
         // The document ends with a line of its own; the process goes on after it.

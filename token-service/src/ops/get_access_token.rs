@@ -67,6 +67,26 @@ pub async fn get_access_token(
     context: &Arc<Context>,
     request: &AccessTokenRequest,
 ) -> Result<Arc<AccessToken>, Arc<OpError>> {
+    if let Some(token) = in_memory(context, request) {
+        return Ok(token);
+    }
+    // Boxed: the usual request must not carry the room that this one needs.
+    Box::pin(obtain(context, request)).await
+}
+
+/// The token in memory, if it will do. The connection's own scopes have the empty set there, so that the usual request needs no
+/// database.
+fn in_memory(context: &Context, request: &AccessTokenRequest) -> Option<Arc<AccessToken>> {
+    let now = context.now();
+    let token = context.cache.get(&request.connection, &request.scopes, now)?;
+    (decide(now, Some(Held::from(token.as_ref())), &request.wish) == Decision::Serve).then_some(token)
+}
+
+/// Gives a token that is not in memory.
+async fn obtain(
+    context: &Arc<Context>,
+    request: &AccessTokenRequest,
+) -> Result<Arc<AccessToken>, Arc<OpError>> {
     let mut outcome = None;
     for _ in 0..MAX_ROUNDS {
         let (held, scopes) = match at_hand(context, request).await? {
@@ -99,19 +119,12 @@ enum AtHand {
 async fn at_hand(context: &Context, request: &AccessTokenRequest) -> Result<AtHand, Arc<OpError>> {
     let name = &request.connection;
     let now = context.now();
-    // The connection's own scopes have the empty set in memory, so that the usual request needs no database.
-    if let Some(token) = context.cache.get(name, &request.scopes, now)
-        && decide(now, Some(Held::from(token.as_ref())), &request.wish) == Decision::Serve
-    {
-        return Ok(AtHand::Serve(token));
-    }
-
     // While the database does not answer, a token in memory that still lives is better than none.
-    let in_memory = context
+    let unverified = context
         .cache
         .get_unverified(name, &request.scopes)
         .filter(|token| decide(now, Some(Held::from(token.as_ref())), &request.wish) != Decision::Refresh);
-    let Some(token) = in_memory else {
+    let Some(token) = unverified else {
         return Ok(context.database.or_down(in_database(context, request)).await?);
     };
     let found = context.database.or_down(in_database(context, request));

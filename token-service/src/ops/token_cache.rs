@@ -1,7 +1,7 @@
 //! Access tokens in memory: the way of nearly every request.
 //!
-//! An entry is believed for [`BELIEVED_FOR`] only, then the database is asked again: so a connection that another replica
-//! deleted or mended does not live on here.
+//! What other replicas delete or mend is forgotten as soon as the feed of changes tells, within a second. Beyond that an entry is
+//! believed for [`BELIEVED_FOR`] only, then the database is asked again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,8 +29,9 @@ use crate::{
 const SHARDS: usize = 64;
 /// Most connections of one map; the one asked for longest ago makes room. 131,072 in all.
 const MAX_CONNECTIONS_PER_SHARD: usize = 2048;
-/// How long an entry is believed without asking the database.
-const BELIEVED_FOR: Duration = Duration::from_secs(30);
+/// How long an entry is believed without asking the database: long enough that reading again is nothing beside refreshing, and
+/// short beside the life of a token.
+const BELIEVED_FOR: Duration = Duration::from_mins(5);
 /// Connections that nobody asks for leave memory. Longer than the usual life of a token, so that those in use are refreshed ahead.
 const IDLE: Duration = Duration::from_mins(100);
 /// Pause between tries to refresh a token ahead of its end.

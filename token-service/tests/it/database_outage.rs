@@ -26,7 +26,7 @@ use crate::{
 
 const HOURS: Duration = Duration::from_hours(2);
 /// Longer than a token in memory is believed without asking the database.
-const NOT_BELIEVED: Duration = Duration::from_secs(31);
+const NOT_BELIEVED: Duration = Duration::from_mins(6);
 /// How long the services wait for a connection of their pool.
 const POOL_WAIT: Duration = Duration::from_secs(1);
 /// How long the database is away: the subject of these tests.

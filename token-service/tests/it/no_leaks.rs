@@ -7,12 +7,18 @@ use std::{
 };
 
 use proto::token::v1::{AuthorizationState, GetAuthorizationRequest, StartDeviceAuthorizationRequest};
-use sea_orm::ConnectionTrait as _;
-use service_kit::telemetry::{self, LogFormat};
+use sea_orm::{ConnectionTrait as _, Database, Statement};
+use service_kit::{
+    database::DatabaseUrl,
+    telemetry::{self, LogFormat},
+};
 use simulator::{CONFIDENTIAL_CLIENT_ID, CONFIDENTIAL_CLIENT_SECRET, Endpoint, FIRST_USER, Fault, FaultKind};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::world::{SCOPES, World, ask, eventually, import, name};
+use crate::{
+    test_database::TestDatabase,
+    world::{SCOPES, World, ask, eventually, import, name},
+};
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
@@ -107,6 +113,47 @@ fn search_database(world: &World, secrets: &[String]) {
         searched += bytes.len();
     }
     assert!(searched > 10_000);
+}
+
+/// Every table that the catalogue knows, so that a new one is looked through as well.
+#[tokio::test]
+async fn no_table_of_postgresql_holds_a_secret_in_clear() {
+    let Some(database) = TestDatabase::create().await else { return };
+    let world = World::new().await;
+    let mut config = world.config();
+    config.database = DatabaseUrl::parse(&database.url()).unwrap();
+    let mut service = world.start_with(config).await.unwrap();
+    service.connect(&world, "mail").await;
+    world.advance(Duration::from_hours(2));
+    service.token(ask("mail")).await.unwrap();
+    let request = StartDeviceAuthorizationRequest { connection: name("signed-in"), ..Default::default() };
+    let started = service.authorizations.start_device_authorization(request).await.unwrap().into_inner();
+    let mut secrets: Vec<String> = CANARIES.map(str::to_owned).to_vec();
+    secrets.push(started.user_code);
+    // Bytes are shown in hexadecimal.
+    let hexadecimal =
+        |text: &String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    secrets.extend(secrets.clone().iter().map(hexadecimal));
+
+    let connection = Database::connect(database.url()).await.unwrap();
+    let query = async |sql: String| {
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect::<Vec<_>>()
+    };
+    let tables =
+        query("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()".to_owned()).await;
+    assert!(tables.contains(&"authorizations".to_owned()), "{tables:?}");
+    let mut searched = 0;
+    for table in tables {
+        let rows = query(format!("SELECT row_to_json(t)::text FROM {table} t")).await.join("\n");
+        find(&table, rows.as_bytes(), &secrets);
+        searched += rows.len();
+    }
+    assert!(searched > 1000);
+    connection.close().await.unwrap();
+    service.stop().await;
+    database.drop().await;
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const HOURS: Duration = Duration::from_hours(2);
 const CALLERS: usize = 1000;
 const REPLICAS: usize = 3;
 
-async fn replicas(world: &World, database: Option<&TestDatabase>) -> Vec<Service> {
+pub(crate) async fn replicas(world: &World, database: Option<&TestDatabase>) -> Vec<Service> {
     let mut services = Vec::new();
     for _ in 0..REPLICAS {
         let mut config = world.config();
@@ -32,7 +32,7 @@ async fn replicas(world: &World, database: Option<&TestDatabase>) -> Vec<Service
     services
 }
 
-async fn stop(services: Vec<Service>) {
+pub(crate) async fn stop(services: Vec<Service>) {
     for service in services {
         service.stop().await;
     }

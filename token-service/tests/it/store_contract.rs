@@ -38,6 +38,8 @@ use self::{
         what_was_not_delivered_is_listed,
     },
 };
+use tokio::task::JoinSet;
+
 use crate::{test_database::TestDatabase, world::eventually};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -365,4 +367,29 @@ async fn access_tokens_are_bounded_and_go_with_their_connection(one: &Store, oth
     transaction.commit().await.unwrap();
     assert!(one.find_access_token(&name("mail"), "1").await.unwrap().is_none());
     assert!(one.find_lease(&name("mail")).await.unwrap().is_none());
+}
+
+/// SQLite has one writer at a time: those that wait must not hold what readers need.
+#[tokio::test]
+async fn whoever_waits_to_write_to_sqlite_is_in_no_readers_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::sqlite(folder.path().join("token.db"));
+    let pool = PoolOptions { max_connections: 2, acquire_timeout: Duration::from_secs(2) };
+    let database = database::connect(&url, &pool).await.unwrap();
+    migrations::ensure(&database, Schema::Token, Policy::MigrateEmbedded).await.unwrap();
+    let store = Arc::new(Store::new(database, Arc::new(SystemClock)));
+    insert(&store, "mail").await;
+    let writer = store.begin_write().await.unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        waiting.spawn(async move { record(&store, "mail", NOW).await });
+    }
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+        store.get_connection(&name("mail")).await.unwrap();
+    }
+    drop(writer);
+    waiting.join_all().await;
+    assert_eq!(store.change_count().await.unwrap().latest, 8);
 }
