@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 
+use super::Call;
 use super::conditions::{check_name, check_quota, check_version, conflict, refused};
 use super::error::GraphError;
 use super::items::{find, locate, written};
+use super::limits::take_bytes;
 use super::route::ItemRef;
-use super::{Call, take_bytes};
 use crate::content::ContentReader;
 use crate::drive::Drive;
 use crate::drive::change::ChangeError;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::super::error::GraphError;
-use super::super::take_bytes;
+use super::super::limits::take_bytes;
 use super::{commit, status};
 use crate::critic::ViolationKind;
 use crate::faults::Hits;
