@@ -125,6 +125,12 @@ impl World {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A GUID that was not used before, in no simulator.
+    pub(crate) fn secret(&self) -> String {
+        let unique = join(crate::mix::text(&self.bases.graph), join(self.number(), self.clock.now_ms()));
+        crate::mix::guid(Sequence::new(unique).bytes())
+    }
+
     /// How slow the next connection is.
     pub(crate) fn pace(&self) -> Pace {
         let network = self.switches().network;

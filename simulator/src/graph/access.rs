@@ -13,7 +13,6 @@ use crate::drive::spec::DriveKind;
 use crate::entra::ledger::access::{Access, AccessRefusal};
 use crate::faults::{FaultKind, RetryAfter};
 use crate::throttle::{CallerKey, Requester};
-use crate::transport;
 use crate::world::World;
 
 /// Longest wait an answer can put up as a fence, in seconds.
@@ -173,10 +172,7 @@ impl Call<'_> {
         } else if self.hits.has(&FaultKind::Transient404) {
             GraphError::item_not_found()
         } else {
-            return transport::status_fault(self.world, &self.hits, |status, code, inner| {
-                GraphError::of_fault(status, code, inner).into_response(self.world)
-            })
-            .inspect(|_| self.fence_date());
+            return GraphError::on_demand(self.world, &self.hits).inspect(|_| self.fence_date());
         };
         Some(error.into_response(self.world))
     }

@@ -21,7 +21,6 @@ use crate::drive::change::ChangeError;
 use crate::drive::tree::Place;
 use crate::json;
 use crate::lock::lock;
-use crate::mix::{Sequence, guid};
 use crate::transport::{self, Peer};
 use crate::world::World;
 
@@ -110,7 +109,7 @@ pub(super) fn answer(call: &Call<'_>, drive: &Drive, wanted: &ItemRef) -> Result
 
 impl Copies {
     fn begin(&self, world: &World, outcome: Result<Made, &'static str>) -> String {
-        let token = guid(Sequence::new(world.number() ^ world.clock.now_ms()).bytes());
+        let token = world.secret();
         let began_ms = world.clock.now_ms();
         let ends_ms = began_ms.saturating_add(world.switches().graph.copy_seconds.saturating_mul(1_000));
         let mut jobs = lock(&self.by_token);
@@ -138,13 +137,7 @@ pub(super) async fn serve(world: &World, peer: &Peer, token: &str, headers: &Hea
         if let Some(refusal) = upload::refuse_bearer(world, headers) {
             return refusal;
         }
-        let fault = transport::status_fault(world, &hits, |status, code, inner| {
-            GraphError::of_fault(status, code, inner).into_response(world)
-        });
-        match fault {
-            Some(response) => response,
-            None => state(world, token),
-        }
+        GraphError::on_demand(world, &hits).unwrap_or_else(|| state(world, token))
     })
     .await
 }

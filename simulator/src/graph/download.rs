@@ -93,9 +93,7 @@ fn answer(
         }
     }
     let opened = opened.ok_or_else(GraphError::bad_link)?;
-    if let Some(error) = transport::status_fault(world, hits, |status, code, inner| {
-        GraphError::of_fault(status, code, inner).into_response(world)
-    }) {
+    if let Some(error) = GraphError::on_demand(world, hits) {
         return Ok(error);
     }
     let refused =

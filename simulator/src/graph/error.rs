@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use crate::clock::iso;
 use crate::drive::kept::Full;
+use crate::faults::Hits;
 use crate::json;
 use crate::mix::{Sequence, guid};
 use crate::switches::NoDrive;
+use crate::transport;
 use crate::world::World;
 
 /// An error of Graph.
@@ -201,13 +203,16 @@ impl GraphError {
         Self { inner: inner.map_or(Inner::Nothing, |code| Inner::Code(code.to_owned())), location, ..error }
     }
 
-    /// The error of a status, as a fault asks for it.
-    pub(super) fn of_fault(status: u16, code: Option<&str>, inner: Option<&str>) -> Self {
-        let error = Self::of_status(status, code);
-        match inner {
-            Some(inner) => Self { inner: Inner::Code(inner.to_owned()), ..error },
-            None => error,
-        }
+    /// The answer that a fault asks for, if one strikes the request.
+    pub(super) fn on_demand(world: &World, hits: &Hits) -> Option<Response> {
+        transport::status_fault(world, hits, |status, code, inner| {
+            let error = Self::of_status(status, code);
+            let error = match inner {
+                Some(inner) => Self { inner: Inner::Code(inner.to_owned()), ..error },
+                None => error,
+            };
+            error.into_response(world)
+        })
     }
 
     /// The usual error of a status: a row of graph-behaviour §6.

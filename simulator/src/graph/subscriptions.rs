@@ -190,11 +190,10 @@ fn check_url(url: &str) -> Result<(), GraphError> {
 }
 
 fn secret(world: &World) -> String {
-    let unique = join(text(&world.bases.graph), join(world.number(), world.clock.now_ms()));
     // A token with characters that have to be decoded finds receivers that do not.
     format!(
         "Validation: Testing client application reachability for subscription Request-Id: {}",
-        guid(Sequence::new(unique).bytes())
+        world.secret()
     )
 }
 

@@ -70,9 +70,7 @@ async fn act(
     hits: &Hits,
 ) -> Result<Response, GraphError> {
     let (method, headers, body) = request;
-    if let Some(response) = transport::status_fault(world, hits, |status, code, inner| {
-        GraphError::of_fault(status, code, inner).into_response(world)
-    }) {
+    if let Some(response) = GraphError::on_demand(world, hits) {
         return Ok(response);
     }
     if hits.has(&FaultKind::Transient404) {

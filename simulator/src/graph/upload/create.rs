@@ -16,7 +16,6 @@ use crate::drive::kept::Kept;
 use crate::drive::spec::MAX_FILE_BYTES;
 use crate::drive::writes::Conflict;
 use crate::json;
-use crate::mix::{Sequence, guid, join, text};
 
 /// What the token in the address begins with.
 const TOKEN_PREFIX: &str = "sim-up-";
@@ -78,8 +77,7 @@ pub(in crate::graph) fn answer(
         began_ms: now_ms,
         touched_ms: now_ms,
     };
-    let secret = join(text(&world.bases.graph), join(world.number(), now_ms));
-    let token = format!("{TOKEN_PREFIX}{}", guid(Sequence::new(secret).bytes()));
+    let token = format!("{TOKEN_PREFIX}{}", world.secret());
     let mut body = super::status(world, &session);
     if !world.uploads.add(token.clone(), session) {
         return Err(GraphError::of_status(503, None));
