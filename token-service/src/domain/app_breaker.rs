@@ -153,6 +153,8 @@ impl AppBreaker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -214,5 +216,37 @@ mod tests {
             breaker.failed(&name(number), "HTTP 500", time);
         }
         assert_eq!(breaker.trip(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_app_that_is_left_alone_is_asked_once_in_each_wait_whatever_happens(
+            history in proptest::collection::vec((0_u64..20_000, 0_usize..40), 1..200),
+        ) {
+            let mut breaker = AppBreaker::default();
+            let mut now = NOW;
+            // When it was left alone, or last asked since.
+            let mut since: Option<Timestamp> = None;
+            for (millis, event) in history {
+                now = now.saturating_add(Duration::from_millis(millis));
+                match event {
+                    0 => breaker.succeeded(&name(0), now),
+                    1 => breaker.refused("invalid_client", now),
+                    2..20 => breaker.failed(&name(event), "HTTP 500", now),
+                    _ => match (breaker.admit(now), since) {
+                        (Ok(()), Some(last)) => {
+                            prop_assert!(now.duration_since(last) >= FIRST_WAIT);
+                            since = Some(now);
+                        }
+                        (Ok(()), None) => {}
+                        (Err(standing), since) => {
+                            prop_assert!(since.is_some());
+                            prop_assert!(!standing.wait.is_zero() && standing.wait <= LONGEST_WAIT);
+                        }
+                    },
+                }
+                since = breaker.trip().map(|_| since.unwrap_or(now));
+            }
+        }
     }
 }

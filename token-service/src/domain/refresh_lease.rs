@@ -35,6 +35,17 @@ pub struct Aftermath {
     pub pause: Option<Pause>,
 }
 
+impl Aftermath {
+    /// The pause that stands against asking now, and how long it lasts still. Whoever `insists` is held up only by what the provider
+    /// itself asked for.
+    pub fn standing_pause(&self, now: Timestamp, insists: bool) -> Option<(&Pause, Duration)> {
+        let pause = self.pause.as_ref()?;
+        let left = pause.until.duration_since(now);
+        let binds = !insists || pause.reason == PauseReason::Throttled;
+        (binds && !left.is_zero()).then_some((pause, left))
+    }
+}
+
 /// Why and until when the provider is left alone, by all replicas.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pause {
@@ -93,6 +104,8 @@ pub struct Lease {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record(owner: Option<&str>, is_expired: bool) -> LeaseRecord {
@@ -112,5 +125,20 @@ mod tests {
         assert!(!record(Some("a"), false).is_outcome_unknown());
         let lost = Aftermath { losses: 1, ..Aftermath::default() };
         assert!(LeaseRecord { aftermath: lost, ..record(None, true) }.is_outcome_unknown());
+    }
+
+    proptest! {
+        #[test]
+        fn the_provider_is_left_alone_until_the_pause_is_over_and_no_longer(
+            now in 0_i64..2_000, until in 0_i64..2_000, is_throttle: bool, insists: bool,
+        ) {
+            let reason = if is_throttle { PauseReason::Throttled } else { PauseReason::Unavailable };
+            let pause = Pause { until: Timestamp::from_millis(until), reason, cause: String::new() };
+            let aftermath = Aftermath { pause: Some(pause), ..Aftermath::default() };
+            let left = aftermath.standing_pause(Timestamp::from_millis(now), insists).map(|(_, left)| left);
+            let binds = is_throttle || !insists;
+            let expected = u64::try_from(until - now).ok().filter(|left| *left > 0 && binds);
+            prop_assert_eq!(left, expected.map(Duration::from_millis));
+        }
     }
 }

@@ -175,15 +175,11 @@ async fn refuse_while_fenced(
 
 /// The provider is left alone by all replicas as long as one of them was told to, or found it silent.
 fn refuse_while_paused(context: &Context, key: &FlightKey, aftermath: &Aftermath) -> Result<(), OpError> {
-    let Some(Pause { until, reason, cause }) = &aftermath.pause else { return Ok(()) };
-    let retry_after = until.duration_since(context.now());
-    if retry_after.is_zero() {
-        return Ok(());
-    }
+    let standing = aftermath.standing_pause(context.now(), key.unconditional);
+    let Some((Pause { reason, cause, .. }, retry_after)) = standing else { return Ok(()) };
     let cause = cause.clone();
-    match reason {
-        PauseReason::Throttled => Err(OpError::ProviderThrottled { cause, retry_after }),
-        PauseReason::Unavailable if key.unconditional => Ok(()),
-        PauseReason::Unavailable => Err(OpError::ProviderUnavailable { cause, retry_after }),
-    }
+    Err(match reason {
+        PauseReason::Throttled => OpError::ProviderThrottled { cause, retry_after },
+        PauseReason::Unavailable => OpError::ProviderUnavailable { cause, retry_after },
+    })
 }
