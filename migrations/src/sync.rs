@@ -14,6 +14,7 @@ mod m20261121_000007_list_afresh_and_share;
 mod m20261121_000008_filter_items;
 mod m20261121_000009_name_places;
 mod m20261121_000010_share_budgets;
+mod m20261121_000011_create_findings;
 
 /// Applies the migrations of the sync database.
 pub(crate) struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_filter_items::Migration),
             Box::new(m20261121_000009_name_places::Migration),
             Box::new(m20261121_000010_share_budgets::Migration),
+            Box::new(m20261121_000011_create_findings::Migration),
         ]
     }
 

@@ -12,6 +12,7 @@ pub mod completions;
 pub mod connect;
 pub mod connections;
 pub mod demo;
+mod findings;
 pub mod runs;
 pub mod source;
 pub mod status;

@@ -181,7 +181,9 @@ pub struct Run {
     pub name: String,
     /// `RUNNING`, `SUCCEEDED`, `PARTIAL`, `FAILED`, `NEEDS_PERSON` or `CANCELLED`.
     pub state: String,
-    /// `LISTING` or `APPLYING`.
+    /// `SYNC`, or `PLAN` for one that only looks.
+    pub kind: String,
+    /// `LISTING`, `APPLYING` or `WAITING`.
     pub phase: Option<String>,
     /// Machine-readable reason when it did not succeed.
     pub reason: Option<String>,
@@ -197,6 +199,8 @@ pub struct Run {
     pub listing_cause: Option<String>,
     /// What it did.
     pub stats: RunStats,
+    /// How much it found, where it only looks.
+    pub finding_counts: Vec<FindingCount>,
     /// Items that could not be finished.
     pub issues: Vec<ItemIssue>,
     /// What is not the drive's and was kept.
@@ -207,6 +211,54 @@ pub struct Run {
     pub slowest_items: Vec<SlowItem>,
     /// Seconds that the provider asked to wait.
     pub throttled_seconds: Option<f64>,
+}
+
+/// Something that a run found that only looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `MAKE_FOLDER`, `MOVE`, `TRANSFER`, `SET_TIME`, `DELETE`, `KEEP` or `LEAVE`.
+    pub kind: String,
+    /// Where, at the destination.
+    pub path: String,
+    /// Where it is now, of what would be moved.
+    pub from_path: Option<String>,
+    /// Bytes of the file.
+    pub size: i64,
+    /// Machine-readable reason.
+    pub reason: Option<String>,
+    /// One sentence that goes with the reason.
+    pub detail: Option<String>,
+}
+
+impl From<sync::Finding> for Finding {
+    fn from(proto: sync::Finding) -> Self {
+        Self {
+            kind: without_prefix(proto.kind().as_str_name(), "FINDING_KIND_"),
+            path: proto.path,
+            from_path: filled(proto.from_path),
+            size: proto.size,
+            reason: filled(proto.reason),
+            detail: filled(proto.detail),
+        }
+    }
+}
+
+/// How much of one kind was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FindingCount {
+    /// As in [`Finding`].
+    pub kind: String,
+    /// How many.
+    pub items: i64,
+    /// Their bytes.
+    pub bytes: i64,
+}
+
+impl From<sync::FindingCount> for FindingCount {
+    fn from(proto: sync::FindingCount) -> Self {
+        let kind = without_prefix(proto.kind().as_str_name(), "FINDING_KIND_");
+        Self { kind, items: proto.items, bytes: proto.bytes }
+    }
 }
 
 /// A file being transferred.
@@ -286,16 +338,38 @@ pub struct ItemIssue {
     pub next_attempt_time: Option<String>,
 }
 
+impl From<sync::Notice> for Notice {
+    fn from(proto: sync::Notice) -> Self {
+        Self { reason: proto.reason, path: proto.path, detail: proto.detail }
+    }
+}
+
+impl From<sync::ItemIssue> for ItemIssue {
+    fn from(proto: sync::ItemIssue) -> Self {
+        Self {
+            path: proto.path,
+            item_id: proto.item_id,
+            reason: proto.reason,
+            detail: proto.detail,
+            attempts: proto.attempts,
+            next_attempt_time: instant(proto.next_attempt_time.as_ref()),
+        }
+    }
+}
+
 impl From<sync::Run> for Run {
     fn from(proto: sync::Run) -> Self {
         let state = proto.state().as_str_name();
         let phase = proto.phase().as_str_name();
         let listing = proto.listing_cause().as_str_name();
+        let kind = proto.kind().as_str_name();
         let did = proto.stats.unwrap_or_default();
         let activity = proto.activity.unwrap_or_default();
         Self {
             state: without_prefix(state, "RUN_STATE_"),
             phase: filled(without_prefix(phase, "RUN_PHASE_")).filter(|phase| phase != UNSPECIFIED),
+            kind: without_prefix(kind, "RUN_KIND_"),
+            finding_counts: proto.finding_counts.into_iter().map(FindingCount::from).collect(),
             duration_seconds: duration(proto.create_time.as_ref(), proto.end_time.as_ref()),
             create_time: instant(proto.create_time.as_ref()),
             end_time: instant(proto.end_time.as_ref()),
@@ -317,11 +391,7 @@ impl From<sync::Run> for Run {
                 graph_requests: did.graph_requests,
                 local_kept: did.local_kept,
             },
-            notices: proto
-                .notices
-                .into_iter()
-                .map(|notice| Notice { reason: notice.reason, path: notice.path, detail: notice.detail })
-                .collect(),
+            notices: proto.notices.into_iter().map(Notice::from).collect(),
             current_files: activity
                 .current_files
                 .into_iter()
@@ -341,18 +411,7 @@ impl From<sync::Run> for Run {
                 })
                 .collect(),
             throttled_seconds: seconds(activity.throttled_for.as_ref()),
-            issues: proto
-                .issues
-                .into_iter()
-                .map(|issue| ItemIssue {
-                    path: issue.path,
-                    item_id: issue.item_id,
-                    reason: issue.reason,
-                    detail: issue.detail,
-                    attempts: issue.attempts,
-                    next_attempt_time: instant(issue.next_attempt_time.as_ref()),
-                })
-                .collect(),
+            issues: proto.issues.into_iter().map(ItemIssue::from).collect(),
         }
     }
 }

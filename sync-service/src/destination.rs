@@ -19,7 +19,9 @@ use bytes::Bytes;
 pub use error::DestinationError;
 pub use intent::{Change, Intent, Made};
 pub use kept::{Kept, KeptReason};
-pub use local_folder::{DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, LocalFolder, LocalFolderOptions};
+pub use local_folder::{
+    DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, LocalFolder, LocalFolderOptions, Onlooker, Place,
+};
 pub use marker::Marker;
 use service_kit::clock::Timestamp;
 

@@ -8,6 +8,7 @@ pub mod change;
 pub mod cursor;
 pub mod fairness;
 pub mod filter;
+pub mod finding;
 pub mod folded;
 pub mod item;
 pub mod item_backoff;

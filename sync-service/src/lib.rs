@@ -8,6 +8,8 @@
 //!         └───► store ─► SQLite|PostgreSQL ◄────►        └─────► apply ──► destination
 //! ```
 //!
+//! A plan is a run on a scratch copy of the index with a destination that does nothing: [`ops::plan_run`].
+//!
 //! A page changes what is *desired*, an outcome what is *applied*; an action follows from the difference alone. So a crash, a
 //! failed item and a page that comes twice are all the same: compare again.
 

@@ -11,11 +11,14 @@ mod leased;
 pub mod list_actions;
 mod paths;
 mod places;
+pub mod plan_run;
 pub mod renew_lease;
+pub mod report_findings;
 pub mod report_outcomes;
 pub mod runs;
 mod scopes;
 pub mod sources;
+pub mod start_run;
 pub mod throttle;
 
 use std::{sync::Arc, time::Duration};

@@ -10,13 +10,17 @@ mod get_run;
 mod get_source;
 mod lease_run;
 mod list_actions;
+mod list_findings;
 mod list_runs;
 mod list_sources;
 mod messages;
 mod parse;
+mod plan_run;
 mod renew_lease;
+mod report_findings;
 mod report_outcomes;
 mod report_throttle;
+mod start_run;
 mod status;
 mod sync_source;
 mod update_source;
@@ -28,7 +32,7 @@ use std::pin::Pin;
 use futures_util::Stream;
 use proto::sync::v1 as pb;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::ops::Ctx;
 
@@ -108,6 +112,9 @@ impl pb::source_service_server::SourceService for Sources {
     async fn sync_source(&self, request: Request<pb::SyncSourceRequest>) -> Answer<pb::SyncSourceResponse> {
         sync_source::answer(&self.ctx, request.into_inner()).await
     }
+    async fn start_run(&self, request: Request<pb::StartRunRequest>) -> Answer<pb::StartRunResponse> {
+        start_run::answer(&self.ctx, request.into_inner()).await
+    }
 }
 
 #[tonic::async_trait]
@@ -132,11 +139,18 @@ impl pb::run_service_server::RunService for Runs {
     ) -> Answer<pb::ApproveDeletionsResponse> {
         approve_deletions::answer(&self.ctx, request.into_inner()).await
     }
+    async fn list_findings(
+        &self,
+        request: Request<pb::ListFindingsRequest>,
+    ) -> Answer<pb::ListFindingsResponse> {
+        list_findings::answer(&self.ctx, request.into_inner()).await
+    }
 }
 
 #[tonic::async_trait]
 impl pb::worker_service_server::WorkerService for Workers {
     type ListActionsStream = Streamed<pb::ListActionsResponse>;
+    type PlanRunStream = Streamed<pb::PlanRunResponse>;
     type WatchThrottleStream = Streamed<pb::WatchThrottleResponse>;
 
     async fn lease_run(&self, request: Request<pb::LeaseRunRequest>) -> Answer<pb::LeaseRunResponse> {
@@ -159,6 +173,15 @@ impl pb::worker_service_server::WorkerService for Workers {
         request: Request<pb::ReportOutcomesRequest>,
     ) -> Answer<pb::ReportOutcomesResponse> {
         report_outcomes::answer(&self.ctx, request.into_inner()).await
+    }
+    async fn plan_run(&self, request: Request<Streaming<pb::PlanRunRequest>>) -> Answer<Self::PlanRunStream> {
+        Ok(plan_run::answer(&self.ctx, &self.shutdown, request.into_inner()))
+    }
+    async fn report_findings(
+        &self,
+        request: Request<pb::ReportFindingsRequest>,
+    ) -> Answer<pb::ReportFindingsResponse> {
+        report_findings::answer(&self.ctx, request.into_inner()).await
     }
     async fn report_throttle(
         &self,

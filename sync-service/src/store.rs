@@ -7,11 +7,13 @@ mod codes;
 pub mod connections;
 pub mod due;
 mod entity;
+pub mod findings;
 pub mod items;
 pub mod meetings;
 pub mod notices;
 pub mod plan;
 pub mod runs;
+pub mod scratch;
 pub mod sources;
 pub mod throttles;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! lease ─► ingest: feed pages ─► CommitPage ─► apply: ListActions ─► destination ─► ReportOutcomes ─► FinishRun
 //!            └ heartbeat beside all of it: RenewLease, until it says stop
+//! lease ─► ingest: feed pages ─► PlanRun ─► a look at the destination ─► ReportFindings ─► FinishRun
 //! ```
 
 mod apply;
@@ -10,10 +11,12 @@ mod bandwidth;
 mod end;
 mod execute;
 mod file_state;
+mod findings;
 mod heartbeat;
 mod ingest;
 mod links;
 mod meter;
+mod plan;
 mod ranges;
 mod recover;
 mod run;

@@ -10,6 +10,7 @@ use service_kit::exit::Exit;
 
 use crate::{
     client::{Endpoints, all_pages, call},
+    commands::findings,
     failure::Failure,
     names::{self, RunName, SourceName, TenantName},
     output::{Output, details, table},
@@ -32,6 +33,8 @@ enum Action {
     List(Filter),
     /// Shows everything about one run, with what could not be finished.
     Show(Named),
+    /// Shows a run that only looked, and everything that it found.
+    Findings(Named),
     /// Asks a run to stop; what is done stays done.
     Cancel(Named),
     /// Lets the deletions happen that a run held back.
@@ -93,6 +96,7 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
     match arguments.action.unwrap_or(Action::List(arguments.filter)) {
         Action::List(filter) => return list(filter, endpoints, output).await,
         Action::Show(run) => show(&get(&run.name, endpoints).await?, output)?,
+        Action::Findings(run) => findings::show(get(&run.name, endpoints).await?, endpoints, output).await?,
         Action::Cancel(run) => show(&cancel(&run.name, endpoints).await?, output)?,
         Action::Approve { run, max_deletions } => {
             show(&approve(&run.name, max_deletions, endpoints).await?, output)?;
@@ -191,8 +195,10 @@ fn text(run: &Run) -> String {
     let some = |number: i64| if number == 0 { String::new() } else { self::number(number) };
     let transferred =
         format!("{} files, {}", number(stats.files_transferred), HumanBytes(count(stats.bytes_transferred)));
+    let looks_only = run.kind == "PLAN";
     let mut text = details(&[
         ("run", &run.name),
+        ("kind", if looks_only { "plan: nothing is changed" } else { "" }),
         ("state", &in_words(&run.state)),
         ("reason", &optional(&run.reason)),
         ("detail", &optional(&run.detail)),
@@ -200,7 +206,7 @@ fn text(run: &Run) -> String {
         ("ended", &optional(&run.end_time)),
         ("listed", &format!("{} items on {} pages", number(stats.items_listed), number(stats.pages))),
         ("because", &optional(&run.listing_cause.as_deref().and_then(listing_cause).map(str::to_owned))),
-        ("transferred", &transferred),
+        ("transferred", if looks_only { "" } else { &transferred }),
         ("folders made", &some(stats.folders_made)),
         ("moved", &some(stats.items_moved)),
         ("deleted", &some(stats.items_deleted)),
@@ -209,6 +215,13 @@ fn text(run: &Run) -> String {
         ("kept, not the drive's", &some(stats.local_kept)),
         ("Graph requests", &number(stats.graph_requests)),
     ]);
+    let counts: Vec<_> =
+        run.finding_counts.iter().map(|found| (in_words(&found.kind), findings::counted(found))).collect();
+    if !counts.is_empty() {
+        let rows: Vec<_> = counts.iter().map(|(kind, found)| (kind.as_str(), found.as_str())).collect();
+        text.push_str("\n\n");
+        text.push_str(&details(&rows));
+    }
     if !run.issues.is_empty() {
         let rows = run.issues.iter().map(|issue| {
             // RFC 3339 in UTC sorts as text. What is due before this run's end, the next run tries.

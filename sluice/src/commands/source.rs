@@ -66,6 +66,9 @@ struct Add {
     /// Text for people.
     #[arg(long, value_name = "TEXT", default_value = "")]
     display_name: String,
+    /// Starts no run until `sluice source update --resume`; `sluice sync --plan` shows what it would do.
+    #[arg(long)]
+    suspend: bool,
 }
 
 /// What of a drive is mirrored.
@@ -179,6 +182,7 @@ async fn add(add: Add, endpoints: &Endpoints, output: Output) -> Result<Exit, Fa
             interval: add.interval.map(duration_to_proto),
             full_listing_interval: add.full_listing.map(duration_to_proto),
             filter: Some(add.patterns.message()),
+            suspended: add.suspend,
             ..ProtoSource::default()
         }),
     };

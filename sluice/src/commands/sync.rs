@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 use proto::sync::v1::{
-    GetRunRequest, GetSourceRequest, Run as ProtoRun, RunState, Source as ProtoSource, SyncSourceRequest,
-    WatchRunRequest,
+    GetRunRequest, GetSourceRequest, Run as ProtoRun, RunKind, RunPhase, RunState, Source as ProtoSource,
+    StartRunRequest, SyncSourceRequest, WatchRunRequest,
 };
 use service_kit::exit::Exit;
 use tokio::time::Instant;
 
 use crate::{
     client::{Endpoints, call},
-    commands::runs::show,
+    commands::{findings, runs::show},
     failure::Failure,
     follow::{Broken, follow},
     names::SourceName,
@@ -35,7 +35,12 @@ pub struct Arguments {
     /// Watches the run to its end; the exit code says how it went. This is the default.
     #[arg(long, overrides_with = "no_watch")]
     watch: bool,
-    /// Makes the source due and returns at once.
+    /// Changes nothing and shows what would be done: folders made, files and folders moved, contents transferred, times set, what is
+    /// deleted, what of your own would be kept under another name, and what would be left as it is and why. Works on a suspended
+    /// source as well. Exit code 77 when deletions would wait for approval.
+    #[arg(long)]
+    plan: bool,
+    /// Makes the source due, or asks for the plan, and returns at once.
     #[arg(long, overrides_with = "watch")]
     no_watch: bool,
 }
@@ -46,6 +51,9 @@ pub struct Arguments {
 /// The service is not there or refuses.
 pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
     let name = arguments.name;
+    if arguments.plan {
+        return plan(&name, arguments.no_watch, endpoints, output).await;
+    }
     let before = get_source(&name, endpoints).await?;
     let running = running(&before, endpoints).await?;
     let due = endpoints
@@ -80,6 +88,65 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
             output.prompt(&format!("\nthe run goes on without being watched; `sluice runs {name}` shows it"));
             Ok(Exit::TryAgain)
         }
+    }
+}
+
+/// Asks for a plan, and shows it when a worker has made it.
+async fn plan(
+    name: &SourceName,
+    no_watch: bool,
+    endpoints: &Endpoints,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let request = StartRunRequest { name: name.to_string(), kind: RunKind::Plan.into() };
+    let answer = endpoints.sources().await?.start_run(call(request)).await;
+    let asked = answer.map_err(|status| Failure::from_status(&format!("plan {name}"), &status))?;
+    let asked = asked.into_inner().run.unwrap_or_default();
+    if no_watch {
+        show(&Run::from(asked), output)?;
+        return Ok(Exit::Done);
+    }
+    let made = async {
+        wait_for_worker(&asked.name, endpoints, output).await?;
+        watch(&asked.name, endpoints, output).await
+    };
+    tokio::select! {
+        made = made => {
+            let made = made?;
+            let held = made.stats.is_some_and(|stats| stats.deletions_held > 0);
+            let exit = if held { Exit::NeedsPerson } else { exit_of(made.state()) };
+            findings::show(Run::from(made), endpoints, output).await?;
+            Ok(exit)
+        }
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(|error| Failure::from_error(Exit::Failure, "cannot listen for ctrl-c", &error))?;
+            output.prompt(&format!("\nthe plan is made without being watched; `sluice runs findings {}` shows it", asked.name));
+            Ok(Exit::TryAgain)
+        }
+    }
+}
+
+/// Waits until a worker has taken a run that was asked for.
+async fn wait_for_worker(name: &str, endpoints: &Endpoints, output: Output) -> Result<(), Failure> {
+    let since = Instant::now();
+    let mut remarked = false;
+    loop {
+        let run = follow(&format!("watch {name}"), async || {
+            let mut client = endpoints.runs().await.map_err(Broken::Gone)?;
+            let answer = client.get_run(call(GetRunRequest { name: name.to_owned() })).await?;
+            Ok(answer.into_inner().run.unwrap_or_default())
+        })
+        .await?;
+        if run.phase() != RunPhase::Waiting || run.state() != RunState::Running {
+            return Ok(());
+        }
+        if !remarked && since.elapsed() >= PATIENCE {
+            remarked = true;
+            output.note(
+                "waiting for a worker that is free; `sluice up` runs some, as does `sync-worker serve`",
+            );
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 

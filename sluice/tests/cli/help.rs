@@ -16,14 +16,16 @@ sluice connections list: --tenant --state
 sluice connections show: NAME
 sluice connections remove: NAME
 sluice source:
-sluice source add: NAME --connection --drive --to --interval --full-listing --include --exclude --max-size --display-name
+sluice source add: NAME --connection --drive --to --interval --full-listing --include --exclude --max-size --display-name \
+--suspend
 sluice source list: --tenant --state
 sluice source update: NAME --interval --full-listing --include --exclude --max-size --no-filter --display-name --suspend --resume
 sluice source remove: NAME
-sluice sync: NAME --watch --no-watch
+sluice sync: NAME --watch --plan --no-watch
 sluice runs: SOURCE --source --tenant --state --limit
 sluice runs list: SOURCE --source --tenant --state --limit
 sluice runs show: NAME
+sluice runs findings: NAME
 sluice runs cancel: NAME
 sluice runs approve: NAME --max-deletions
 sluice webhooks: --tenant --state

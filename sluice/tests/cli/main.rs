@@ -6,5 +6,6 @@ mod bad_input;
 mod documents;
 mod help;
 mod journey;
+mod plan;
 mod up;
 mod world;

@@ -22,14 +22,21 @@ pub struct Kept {
     pub path: Vec<String>,
 }
 
+impl KeptReason {
+    /// Short reason for machines.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::LocalEdit => "LOCAL_EDIT_KEPT",
+            Self::Stranger => "LOCAL_FILE_KEPT",
+            Self::Folder => "FOLDER_KEPT",
+        }
+    }
+}
+
 impl Kept {
     /// Short reason for machines.
     pub fn reason(&self) -> &'static str {
-        match self.reason {
-            KeptReason::LocalEdit => "LOCAL_EDIT_KEPT",
-            KeptReason::Stranger => "LOCAL_FILE_KEPT",
-            KeptReason::Folder => "FOLDER_KEPT",
-        }
+        self.reason.reason()
     }
 
     /// One sentence for people.

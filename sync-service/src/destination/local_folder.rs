@@ -8,6 +8,7 @@ mod bin;
 mod journal;
 mod keep;
 mod new_file;
+mod onlooker;
 mod open;
 mod part_file;
 mod space;
@@ -33,6 +34,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+pub use self::onlooker::{Onlooker, Place};
 use self::spot::Spot;
 use super::{
     Change, Destination, DestinationError, Intent, Kept, KeptReason, Made, Marker, NewFile, PartFile, Room,

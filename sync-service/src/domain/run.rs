@@ -4,6 +4,7 @@ use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
     activity::Activity,
+    finding::FindingCounts,
     listing::ListingCause,
     outcome::Done,
     source::{RunKey, SourceKey},
@@ -26,13 +27,24 @@ pub enum RunState {
     Cancelled,
 }
 
+/// What a run is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    /// Make the destination equal to the drive.
+    Sync,
+    /// Find out what that would change.
+    Plan,
+}
+
 /// Which part of the work a run is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPhase {
     /// Reading the drive's changes.
     Listing,
-    /// Changing the destination.
+    /// Changing the destination, or finding out what would be changed.
     Applying,
+    /// Waiting for a worker.
+    Waiting,
 }
 
 /// How a worker says its work ended.
@@ -57,6 +69,9 @@ pub const ITEMS_LEFT: &str = "ITEMS_LEFT";
 /// Reason of a run whose worker was told to end before the work was done: no failure of the source.
 pub const WORKER_STOPPED: &str = "WORKER_STOPPED";
 
+/// Reason of a run that somebody cancelled.
+pub const CANCELLED: &str = "CANCELLED";
+
 /// Reason of a run whose worker said it was complete although its listing was not.
 pub const LISTING_INCOMPLETE: &str = "LISTING_INCOMPLETE";
 
@@ -69,6 +84,8 @@ pub struct Run {
     pub source: SourceKey,
     /// Last segment of its name; later runs sort behind earlier ones.
     pub id: ResourceId,
+    /// What it is to do.
+    pub kind: RunKind,
     /// How it stands.
     pub state: RunState,
     /// Which part of the work it is at.
@@ -85,12 +102,24 @@ pub struct Run {
     pub listing: ListingCause,
     /// What it did.
     pub counts: Counts,
+    /// How much it found, where it only looks.
+    pub findings: FindingCounts,
     /// What its worker is at.
     pub activity: Activity,
     /// When it started.
     pub create_time: Timestamp,
     /// When it ended.
     pub end_time: Option<Timestamp>,
+}
+
+impl Run {
+    /// Ends a run that no worker has taken.
+    pub fn cancel(&mut self, now: Timestamp) {
+        self.cancel_requested = true;
+        self.state = RunState::Cancelled;
+        CANCELLED.clone_into(&mut self.reason);
+        self.end_time = Some(now);
+    }
 }
 
 /// Something at the destination that is not the drive's, and stays.
@@ -155,7 +184,7 @@ pub fn final_state(finish: FinishState, left: Remainder) -> (RunState, &'static 
     match finish {
         FinishState::Failed => (RunState::Failed, ""),
         FinishState::NeedsPerson => (RunState::NeedsPerson, ""),
-        FinishState::Cancelled => (RunState::Cancelled, "CANCELLED"),
+        FinishState::Cancelled => (RunState::Cancelled, CANCELLED),
         FinishState::Completed if !left.listing_complete => (RunState::Failed, LISTING_INCOMPLETE),
         FinishState::Completed if left.deletions_held > 0 => (RunState::NeedsPerson, DELETIONS_NEED_APPROVAL),
         FinishState::Completed if left.items_left > 0 => (RunState::Partial, ITEMS_LEFT),

@@ -102,6 +102,8 @@ pub struct Source {
     pub lease: Lease,
     /// The run under way.
     pub open_run: Option<RunKey>,
+    /// A run that only looks and waits for a worker.
+    pub waiting_run: Option<RunKey>,
     /// The newest run's id.
     pub latest_run: Option<ResourceId>,
     /// When it was made.

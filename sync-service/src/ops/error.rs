@@ -7,7 +7,7 @@ use crate::{
         action::ActionTokenError,
         names::{RunName, SourceName},
     },
-    store::StoreError,
+    store::{StoreError, scratch::ScratchError},
 };
 
 /// Why a use case did not do what it was asked.
@@ -61,6 +61,12 @@ pub enum OpError {
         /// What is wrong.
         error: ActionTokenError,
     },
+    /// Findings come before those that they follow.
+    #[error("findings of {0} are missing before these")]
+    FindingsMissing(RunName),
+    /// A copy of the index to try things out on cannot be made.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -13,7 +13,7 @@ use crate::{
         activity::Activity,
         listing::feed_failures_after,
         names::{RunName, SourceName},
-        run::{Effort, FinishState, Remainder, Run, RunState, WORKER_STOPPED, final_state},
+        run::{Effort, FinishState, Remainder, Run, RunKind, RunState, WORKER_STOPPED, final_state},
         schedule::{FIRST_RETRY, SLEEP, next_run_time, phase},
         source::{Health, Source},
     },
@@ -60,23 +60,31 @@ pub async fn finish_run(
         return remainder(txn.conn(), &source, &run).await;
     }
     let (mut source, mut run) = held?;
+    let looks_only = run.kind != RunKind::Sync;
     let left = remainder(txn.conn(), &source, &run).await?;
     let (state, reason) = final_state(finish.state, left);
     run.state = state;
     run.reason = if reason.is_empty() { cut(&finish.reason) } else { reason.to_owned() };
     run.detail = detail(state, finish, left);
-    run.counts.deletions_held = left.deletions_held;
+    if !looks_only {
+        run.counts.deletions_held = left.deletions_held;
+    }
     run.counts.effort = grown(run.counts.effort, finish.effort);
     run.activity = run.activity.after(finish.activity.clone()).ended();
     run.end_time = Some(now);
     runs::update(txn.conn(), &run).await?;
 
-    judge(&mut source, &run, finish, now);
-    if ctx.settings.follows_connections && waits_for_connection(&run) {
-        rest(txn.conn(), &mut source, &run, now).await?;
-    }
-    if matches!(state, RunState::Succeeded | RunState::Partial) {
-        source.approved_deletions = 0;
+    if looks_only {
+        // That says nothing about when and how the source is mirrored.
+        source.waiting_run = source.waiting_run.filter(|waiting| *waiting != run.key);
+    } else {
+        judge(&mut source, &run, finish, now);
+        if ctx.settings.follows_connections && waits_for_connection(&run) {
+            rest(txn.conn(), &mut source, &run, now).await?;
+        }
+        if matches!(state, RunState::Succeeded | RunState::Partial) {
+            source.approved_deletions = 0;
+        }
     }
     source.lease.expire_time = None;
     source.open_run = None;
@@ -140,6 +148,9 @@ async fn ended_by(
 }
 
 async fn remainder(conn: &impl Connection, source: &Source, run: &Run) -> Result<Remainder, OpError> {
+    if run.kind != RunKind::Sync {
+        return Ok(Remainder { listing_complete: true, items_left: 0, deletions_held: 0 });
+    }
     let pending = items::pending(conn, source.key, run.create_time).await?;
     let deletions_held = held_deletions(conn, source, run).await?;
     let listing_complete = run.listing_complete;

@@ -10,13 +10,14 @@ use crate::{
     domain::{
         cursor::Cursor,
         fairness::in_turn,
+        finding::FindingCounts,
         listing::{ListingCause, list_afresh},
         names::{RunName, SourceName},
-        run::{Effort, Run},
+        run::{Effort, Run, RunKind, RunPhase, RunState, WORKER_STOPPED},
         schedule::phase,
         source::{Lease, Source},
     },
-    store::{Connection, StoreError, due, runs, sources},
+    store::{Connection, StoreError, due, findings, runs, sources},
 };
 
 /// How often a waiting worker looks by itself, besides being woken.
@@ -29,11 +30,14 @@ pub struct Leased {
     pub source: Source,
     /// The run's name.
     pub run: RunName,
+    /// What the run is to do.
+    pub kind: RunKind,
     /// Where the feed goes on.
     pub cursor: Cursor,
 }
 
-/// Leases a run. `wanted` names the source; otherwise any that is due is taken, waiting up to `wait` for one.
+/// Leases a run. `wanted` names the source, which is to be mirrored; otherwise a run that was asked for, if it is of these `kinds`,
+/// or any source that is due is taken, waiting up to `wait` for one.
 ///
 /// A run whose worker died is taken over with the next epoch; its listing starts again where the stored cursor is.
 ///
@@ -43,6 +47,7 @@ pub async fn lease_run(
     ctx: &Ctx,
     worker: &str,
     wanted: Option<&SourceName>,
+    kinds: &[RunKind],
     wait: Duration,
 ) -> Result<Option<Leased>, OpError> {
     let deadline = tokio::time::Instant::now() + wait;
@@ -50,7 +55,10 @@ pub async fn lease_run(
         let rung = ctx.due.notified();
         let leased = match wanted {
             Some(name) => lease_named(ctx, worker, name).await.map(Some)?,
-            None => lease_due(ctx, worker).await?,
+            None => match Box::pin(lease_waiting(ctx, worker, kinds)).await? {
+                Some(leased) => Some(leased),
+                None => lease_due(ctx, worker).await?,
+            },
         };
         let now = tokio::time::Instant::now();
         if leased.is_some() || now >= deadline {
@@ -80,6 +88,44 @@ async fn lease_named(ctx: &Ctx, worker: &str, name: &SourceName) -> Result<Lease
     let leased = take(txn.conn(), worker, source, &ctx.settings, now).await?;
     txn.commit().await?;
     Ok(leased)
+}
+
+/// A run that only looks. People ask for those one by one, so they are outside of turns and caps.
+async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Option<Leased>, OpError> {
+    let now = ctx.now();
+    if kinds.is_empty() || !due::any_waiting(ctx.store.read(), now).await? {
+        return Ok(None);
+    }
+    let txn = ctx.store.begin().await?;
+    let Some(mut source) = due::lock_waiting(txn.conn(), now).await? else { return Ok(None) };
+    let Some(key) = source.waiting_run else { return Ok(None) };
+    let run = runs::by_key(txn.conn(), key).await?;
+    let Some(mut run) = run.filter(|run| run.end_time.is_none()) else {
+        source.waiting_run = None;
+        sources::update(txn.conn(), &source, now).await?;
+        txn.commit().await?;
+        return Ok(None);
+    };
+    if !kinds.contains(&run.kind) {
+        return Ok(None);
+    }
+    if let Some(open) = source.open_run.filter(|open| *open != key)
+        && let Some(open) = runs::by_key(txn.conn(), open).await?
+    {
+        if open.kind == RunKind::Sync && !source.spec.suspended {
+            // Of a worker that died; it goes first, and somebody takes it over as soon as it is due.
+            return Ok(None);
+        }
+        runs::update(txn.conn(), &abandoned(open, now)).await?;
+    }
+    findings::clear(txn.conn(), source.key).await?;
+    run.findings = FindingCounts::default();
+    run.counts.deletions_held = 0;
+    run.phase = RunPhase::Listing;
+    let run = take_over(txn.conn(), run).await?;
+    let leased = hold(txn.conn(), worker, source, run, &ctx.settings, now).await?;
+    txn.commit().await?;
+    Ok(Some(leased))
 }
 
 async fn lease_due(ctx: &Ctx, worker: &str) -> Result<Option<Leased>, OpError> {
@@ -116,21 +162,36 @@ async fn take(
         Some(key) => runs::by_key(conn, key).await?,
         None => None,
     };
-    let run = if let Some(run) = open {
-        take_over(conn, run).await?
-    } else {
-        if let Some(cause) = list_afresh_now(&source, settings.full_interval, now) {
-            tracing::info!(source = %source.spec.name, ?cause, "the drive is listed afresh");
-            source.list_afresh(cause);
+    let run = match open {
+        Some(run) if run.kind == RunKind::Sync => take_over(conn, run).await?,
+        looked => {
+            if let Some(run) = looked {
+                // A run that only looks, whose worker died, is begun anew after this one.
+                let waits = source.waiting_run == Some(run.key);
+                let run = if waits { Run { phase: RunPhase::Waiting, ..run } } else { abandoned(run, now) };
+                runs::update(conn, &run).await?;
+            }
+            let listing = begin_listing(&mut source, settings.full_interval, now);
+            let doing = (RunKind::Sync, RunPhase::Listing);
+            runs::insert(conn, source.key, &new_run_id(now), doing, listing, now).await?
         }
-        let listing = if source.enumerating { source.listing } else { ListingCause::Changes };
-        runs::insert(conn, source.key, &new_run_id(now), listing, now).await?
     };
     // Before the run's start: a due time behind it means that another run was asked for while this one was under way.
     source.next_run_time = source.next_run_time.min(now.saturating_sub(Duration::from_millis(1)));
     source.asleep = false;
-    source.open_run = Some(run.key);
     source.latest_run = Some(run.id.clone());
+    hold(conn, worker, source, run, settings, now).await
+}
+
+async fn hold(
+    conn: &impl Connection,
+    worker: &str,
+    mut source: Source,
+    run: Run,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Leased, StoreError> {
+    source.open_run = Some(run.key);
     source.lease = Lease {
         worker: worker.to_owned(),
         epoch: source.lease.epoch + 1,
@@ -138,13 +199,24 @@ async fn take(
     };
     sources::update(conn, &source, now).await?;
     let name = &source.spec.name;
-    let run = RunName::new(name.tenant().clone(), name.source().clone(), run.id);
-    Ok(Leased { cursor: source.cursor.clone(), source, run })
+    let (kind, run) = (run.kind, RunName::new(name.tenant().clone(), name.source().clone(), run.id));
+    Ok(Leased { cursor: source.cursor.clone(), kind, source, run })
 }
 
-fn list_afresh_now(source: &Source, usual: Duration, now: Timestamp) -> Option<ListingCause> {
+/// Begins the listing of a new run: of what changed, or of the whole drive where that is due.
+pub(super) fn begin_listing(source: &mut Source, usual: Duration, now: Timestamp) -> ListingCause {
     let interval = source.spec.full_interval.unwrap_or(usual);
-    list_afresh(&source.cursor, source.feed_failures, source.full_time, interval, phase(source.key.0), now)
+    let (failures, phase) = (source.feed_failures, phase(source.key.0));
+    if let Some(cause) = list_afresh(&source.cursor, failures, source.full_time, interval, phase, now) {
+        tracing::info!(source = %source.spec.name, ?cause, "the drive is listed afresh");
+        source.list_afresh(cause);
+    }
+    if source.enumerating { source.listing } else { ListingCause::Changes }
+}
+
+/// A run whose worker died and that nobody takes over.
+fn abandoned(run: Run, now: Timestamp) -> Run {
+    Run { state: RunState::Failed, reason: WORKER_STOPPED.to_owned(), end_time: Some(now), ..run }
 }
 
 /// What the dead worker reported last stays counted, and the listing is read to its end again before anything is applied.
@@ -161,7 +233,7 @@ async fn take_over(conn: &impl Connection, mut run: Run) -> Result<Run, StoreErr
 }
 
 /// An id that sorts by time and reads like one: `20261121-041230-k3x9`.
-fn new_run_id(now: Timestamp) -> ResourceId {
+pub(super) fn new_run_id(now: Timestamp) -> ResourceId {
     let text = now.to_string();
     let digits: String = text.chars().filter(char::is_ascii_digit).take(14).collect();
     let (date, time) = digits.split_at_checked(8).unwrap_or((digits.as_str(), ""));

@@ -19,10 +19,21 @@ const MAX_DEPTH: usize = 1_000;
 /// Name of the staging folder inside [`OWN_FOLDER`].
 pub(super) const STAGING_FOLDER: &str = "staging";
 
+/// Which side of the index a path is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Where things are.
+    #[default]
+    Applied,
+    /// Where things belong.
+    Desired,
+}
+
 /// Where folders are at the destination; remembers what it looked up.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    /// Id → (applied parent, applied name); `None` when the destination has no such folder.
+    side: Side,
+    /// Id → (parent, name); `None` when there is no such folder.
     folders: HashMap<String, Option<(String, String)>>,
 }
 
@@ -48,6 +59,10 @@ impl Place {
 }
 
 impl Paths {
+    pub(super) fn of(side: Side) -> Self {
+        Self { side, ..Self::default() }
+    }
+
     /// Looks up folders and everything above them: one query per level, however many folders.
     pub(super) async fn load<'a>(
         &mut self,
@@ -71,8 +86,13 @@ impl Paths {
                 let ids: Vec<&str> = chunk.iter().map(String::as_str).collect();
                 let mut rows = items::by_ids(conn, source, &ids).await?;
                 for id in chunk {
-                    let applied = rows.remove(id).and_then(|row| row.item.applied);
-                    let entry = applied.map(|applied| (applied.parent_id, applied.name));
+                    let item = rows.remove(id).map(|row| row.item);
+                    let entry = match self.side {
+                        Side::Applied => item.and_then(|item| item.applied).map(|it| (it.parent_id, it.name)),
+                        Side::Desired => {
+                            item.and_then(|item| item.desired).map(|it| (it.parent_id, it.local_name))
+                        }
+                    };
                     above.extend(entry.iter().map(|(parent, _)| parent.clone()));
                     self.folders.insert(id.clone(), entry);
                 }

@@ -37,7 +37,7 @@ pub const DESTINATION_FULL: &str = "DESTINATION_FULL";
 const MAX_TEXT: usize = 300;
 
 /// Longest path of a notice that is stored, in characters.
-const MAX_PATH: usize = 4096;
+pub(super) const MAX_PATH: usize = 4096;
 
 /// What became of one action.
 #[derive(Clone, Debug)]

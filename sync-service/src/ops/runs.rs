@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
-use super::{Ctx, OpError};
+use super::{Ctx, OpError, report_findings::DELETION_HELD};
 use crate::{
     domain::{
+        finding::Finding,
         item::{Kind, Work},
         local_name,
         names::{RunName, SourceName},
@@ -14,6 +15,7 @@ use crate::{
         source::{RunKey, SourceKey},
     },
     store::{
+        findings,
         items::{self, Failure, Row},
         notices,
         runs::{self, RunFilter},
@@ -81,7 +83,7 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
     }
     // A run that got to its end left what it could not do. One that stopped early left the rest as well, which is no issue.
     let rows = if matches!(named.run.reason.as_str(), ITEMS_LEFT | DELETIONS_NEED_APPROVAL) {
-        items::list_pending(ctx.store.read(), source.key, MAX_ISSUES).await?
+        items::list_pending(ctx.store.read(), source.key, "", MAX_ISSUES).await?
     } else {
         items::list_failed(ctx.store.read(), source.key, named.run.key, MAX_ISSUES).await?
     };
@@ -103,8 +105,17 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
 }
 
 /// Whether a failure is why a run left an item: it happened in that run, or an earlier one kept the run from trying.
-fn kept_from(failure: &Failure, run: &Run) -> bool {
+pub(super) fn kept_from(failure: &Failure, run: &Run) -> bool {
     failure.run == run.key || failure.next_attempt.is_some_and(|time| time > run.create_time)
+}
+
+/// What a run found that only looks, from the number given on.
+///
+/// # Errors
+/// [`OpError::RunNotFound`].
+pub async fn findings(ctx: &Ctx, name: &RunName, from: i64, limit: u64) -> Result<Vec<Finding>, OpError> {
+    let named = get(ctx, name).await?;
+    Ok(findings::list(ctx.store.read(), named.run.key, from, limit).await?)
 }
 
 /// What a run that has ended came upon.
@@ -118,9 +129,9 @@ pub async fn notices(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Notice>, OpError
     Ok(notices::list(ctx.store.read(), named.run.key, SHOWN_NOTICES).await?)
 }
 
-fn why(row: &Row, parent_known: bool) -> (String, String) {
+pub(super) fn why(row: &Row, parent_known: bool) -> (String, String) {
     let (reason, detail) = if row.item.work() == Work::Delete {
-        ("DELETION_HELD", "gone from the drive and not deleted here yet")
+        (DELETION_HELD, "gone from the drive and not deleted here yet")
     } else if parent_known {
         ("PLACE_TAKEN", "another item lies where it belongs, or its folder could not be made")
     } else {
@@ -129,7 +140,7 @@ fn why(row: &Row, parent_known: bool) -> (String, String) {
     (reason.to_owned(), detail.to_owned())
 }
 
-fn name_of(row: &Row) -> String {
+pub(super) fn name_of(row: &Row) -> String {
     let desired = row.item.desired.as_ref().map(|desired| desired.name.clone());
     let applied = row.item.applied.as_ref().map(|applied| local_name::decode(&applied.name).into_owned());
     desired.or(applied).unwrap_or_default()

@@ -39,7 +39,7 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::CommitPageRequest) -> Answer<
     Ok(Response::new(pb::CommitPageResponse { cursor, listing_complete }))
 }
 
-fn parse_request(request: pb::CommitPageRequest) -> Result<(RunName, String, Reading), Status> {
+pub(super) fn parse_request(request: pb::CommitPageRequest) -> Result<(RunName, String, Reading), Status> {
     let mut bad = Violations::new();
     let name = bad.check("run", RunName::parse(&request.run));
     let reading = match request.result {

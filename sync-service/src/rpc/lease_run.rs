@@ -15,7 +15,7 @@ use super::{
     status::{shutting_down, status},
 };
 use crate::{
-    domain::names::SourceName,
+    domain::{names::SourceName, run::RunKind},
     ops::{Ctx, lease_run},
 };
 
@@ -28,6 +28,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 struct Query {
     worker: String,
     source: Option<SourceName>,
+    kinds: Vec<RunKind>,
     wait: Duration,
 }
 
@@ -36,9 +37,9 @@ pub(super) async fn answer(
     shutdown: &CancellationToken,
     request: pb::LeaseRunRequest,
 ) -> Answer<pb::LeaseRunResponse> {
-    let Query { worker, source, wait } = parse_request(request)?;
+    let Query { worker, source, kinds, wait } = parse_request(request)?;
     let leased = tokio::select! {
-        leased = lease_run::lease_run(ctx, &worker, source.as_ref(), wait) => leased.map_err(status)?,
+        leased = lease_run::lease_run(ctx, &worker, source.as_ref(), &kinds, wait) => leased.map_err(status)?,
         // Not "nothing is due": another replica may know better.
         () = shutdown.cancelled() => return Err(shutting_down()),
     };
@@ -48,6 +49,7 @@ pub(super) async fn answer(
         expire_time: leased.source.lease.expire_time.map(Timestamp::to_proto),
         ttl: Some(duration_to_proto(ctx.settings.lease_ttl)),
         cursor: leased.cursor.link().to_owned(),
+        kind: messages::run_kind(leased.kind).into(),
         destination_expected: leased.source.destination_filled,
         source: Some(messages::source(&leased.source, ctx.now())),
     });
@@ -65,5 +67,7 @@ fn parse_request(request: pb::LeaseRunRequest) -> Result<Query, Status> {
     let limits = Duration::ZERO..=MAX_WAIT;
     let wait = parse::duration(&mut bad, "wait", request.wait.as_ref(), limits, Duration::ZERO);
     bad.finish()?;
-    Ok(Query { worker: request.worker, source, wait })
+    // Kinds of a later version are not for this service to lease.
+    let kinds = request.kinds.into_iter().filter_map(parse::run_kind).collect();
+    Ok(Query { worker: request.worker, source, kinds, wait })
 }

@@ -11,11 +11,15 @@ use crate::{
         activity::Activity,
         baseline::Baseline,
         filter::{Filter, Pattern},
+        finding::{Finding, FindingKind},
         listing::ListingCause,
-        run::{Notice, RunPhase, RunState},
+        run::{Notice, RunKind, RunPhase, RunState},
         source::{Destination, Health, Source},
     },
-    ops::runs::{Issue, NamedRun},
+    ops::{
+        plan_run::Planned,
+        runs::{Issue, NamedRun},
+    },
 };
 
 pub(super) fn source(source: &Source, now: Timestamp) -> pb::Source {
@@ -71,6 +75,7 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
         phase: match run.phase {
             RunPhase::Listing => pb::RunPhase::Listing,
             RunPhase::Applying => pb::RunPhase::Applying,
+            RunPhase::Waiting => pb::RunPhase::Waiting,
         }
         .into(),
         reason: run.reason.clone(),
@@ -101,6 +106,17 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
             local_kept: counts.local_kept,
             bytes_received: counts.effort_before.bytes_received + counts.effort.bytes_received,
         }),
+        kind: run_kind(run.kind).into(),
+        finding_counts: run
+            .findings
+            .0
+            .iter()
+            .map(|(kind, count)| pb::FindingCount {
+                kind: finding_kind(*kind).into(),
+                items: count.items,
+                bytes: count.bytes,
+            })
+            .collect(),
         activity: Some(activity(&run.activity)),
         issues: issues
             .iter()
@@ -143,6 +159,45 @@ fn activity(activity: &Activity) -> pb::RunActivity {
         throttled_for: activity.throttled_for.map(duration_to_proto),
         requests_limit: i32::try_from(activity.requests_limit).unwrap_or(i32::MAX),
     }
+}
+
+pub(super) fn run_kind(kind: RunKind) -> pb::RunKind {
+    match kind {
+        RunKind::Sync => pb::RunKind::Sync,
+        RunKind::Plan => pb::RunKind::Plan,
+    }
+}
+
+fn finding_kind(kind: FindingKind) -> pb::FindingKind {
+    match kind {
+        FindingKind::MakeFolder => pb::FindingKind::MakeFolder,
+        FindingKind::Move => pb::FindingKind::Move,
+        FindingKind::Transfer => pb::FindingKind::Transfer,
+        FindingKind::SetTime => pb::FindingKind::SetTime,
+        FindingKind::Delete => pb::FindingKind::Delete,
+        FindingKind::Keep => pb::FindingKind::Keep,
+        FindingKind::Leave => pb::FindingKind::Leave,
+    }
+}
+
+pub(super) fn finding(finding: Finding) -> pb::Finding {
+    pb::Finding {
+        kind: finding_kind(finding.kind).into(),
+        path: finding.path,
+        from_path: finding.from_path,
+        size: finding.size,
+        reason: finding.reason,
+        detail: finding.detail,
+    }
+}
+
+pub(super) fn planned(planned: Planned) -> pb::PlannedAction {
+    let place = planned.place.map(|place| pb::Place {
+        path: place.path,
+        expected: place.expected.map(file_state),
+        new_quick_xor_hash: place.new_hash,
+    });
+    pb::PlannedAction { finding: Some(finding(planned.finding)), place }
 }
 
 fn run_state(state: RunState) -> pb::RunState {

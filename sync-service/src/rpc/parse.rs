@@ -13,9 +13,10 @@ use crate::domain::{
     activity::{Activity, CurrentFile, SlowItem},
     baseline::Baseline,
     filter::{Filter, MAX_PATTERNS, Pattern},
+    finding::{Finding, FindingKind},
     listing::{DEFAULT_FULL_INTERVAL, MAX_FULL_INTERVAL, MIN_FULL_INTERVAL},
     names::{RunName, SourceName, TenantName},
-    run::Notice,
+    run::{Notice, RunKind},
 };
 
 /// Longest text for people, in characters.
@@ -46,6 +47,37 @@ pub(super) fn any_tenant(bad: &mut Violations, field: &str, text: &str) -> Optio
         return None;
     }
     bad.check(field, TenantName::parse(text)).map(|name| name.tenant().clone())
+}
+
+/// A kind of run that this version knows.
+pub(super) fn run_kind(kind: i32) -> Option<RunKind> {
+    match pb::RunKind::try_from(kind) {
+        Ok(pb::RunKind::Sync) => Some(RunKind::Sync),
+        Ok(pb::RunKind::Plan) => Some(RunKind::Plan),
+        Ok(pb::RunKind::Unspecified) | Err(_) => None,
+    }
+}
+
+/// Something that was found; `None` for a kind that this version does not know.
+pub(super) fn finding(finding: pb::Finding) -> Option<Finding> {
+    let kind = match finding.kind() {
+        pb::FindingKind::MakeFolder => FindingKind::MakeFolder,
+        pb::FindingKind::Move => FindingKind::Move,
+        pb::FindingKind::Transfer => FindingKind::Transfer,
+        pb::FindingKind::SetTime => FindingKind::SetTime,
+        pb::FindingKind::Delete => FindingKind::Delete,
+        pb::FindingKind::Keep => FindingKind::Keep,
+        pb::FindingKind::Leave => FindingKind::Leave,
+        pb::FindingKind::Unspecified => return None,
+    };
+    Some(Finding {
+        kind,
+        path: finding.path,
+        from_path: finding.from_path,
+        size: finding.size.max(0),
+        reason: finding.reason,
+        detail: finding.detail,
+    })
 }
 
 /// Text for people.

@@ -1,9 +1,12 @@
 //! Turns why an operation did not do what it was asked into what the caller reads. The table is in docs/ERRORS.md.
 
-use service_kit::{status::ApiError, status::Code};
+use service_kit::{error_chain::ErrorChain, status::ApiError, status::Code};
 use tonic::Status;
 
-use crate::{ops::OpError, store::StoreError};
+use crate::{
+    ops::OpError,
+    store::{StoreError, scratch::ScratchError},
+};
 
 /// The status of an error. What is ours to mend never shows its text.
 pub(super) fn status(error: OpError) -> Status {
@@ -25,8 +28,16 @@ pub(super) fn status(error: OpError) -> Status {
         OpError::MoreDeletionsHeld { .. } => {
             ApiError::new(Code::FailedPrecondition, "MORE_DELETIONS_HELD", message)
         }
-        OpError::BadActionToken { .. } => ApiError::new(Code::InvalidArgument, "INVALID_FIELDS", message),
-        OpError::Store(error @ StoreError::Database(_)) => unavailable(&error),
+        OpError::BadActionToken { .. } | OpError::FindingsMissing(_) => {
+            ApiError::new(Code::InvalidArgument, "INVALID_FIELDS", message)
+        }
+        OpError::Store(error @ StoreError::Database(_))
+        | OpError::Scratch(ScratchError::Read(error @ StoreError::Database(_))) => unavailable(&error),
+        OpError::Scratch(error @ ScratchError::Make(_)) => {
+            tracing::error!(error = %ErrorChain(&error), "a scratch copy of the index cannot be made");
+            ApiError::new(Code::Unavailable, "SCRATCH_UNAVAILABLE", message)
+        }
+        OpError::Scratch(error) => ApiError::internal(&error),
         OpError::Store(error @ StoreError::Inconsistent { .. }) => ApiError::internal(&error),
         OpError::Encode(error) => ApiError::internal(&error),
     };
@@ -42,7 +53,7 @@ pub(super) fn shutting_down() -> Status {
 const DATABASE_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn unavailable(error: &StoreError) -> ApiError {
-    tracing::error!(error = %service_kit::error_chain::ErrorChain(error), "the sync database failed");
+    tracing::error!(error = %ErrorChain(error), "the sync database failed");
     ApiError::new(Code::Unavailable, "DATABASE_UNAVAILABLE", "the sync database is not available; try again")
         .with_retry_after(DATABASE_RETRY)
 }

@@ -2,9 +2,10 @@
 
 use super::StoreError;
 use crate::domain::{
+    finding::FindingKind,
     item::{Kind, Scope, Work},
     listing::ListingCause,
-    run::{RunPhase, RunState},
+    run::{RunKind, RunPhase, RunState},
     source::Health,
 };
 
@@ -123,6 +124,46 @@ pub(super) fn listing(table: &'static str, code: i16) -> Result<ListingCause, St
     }
 }
 
+pub(super) fn run_kind_code(kind: RunKind) -> i16 {
+    match kind {
+        RunKind::Sync => 0,
+        RunKind::Plan => 1,
+    }
+}
+
+pub(super) fn run_kind(code: i16) -> Result<RunKind, StoreError> {
+    match code {
+        0 => Ok(RunKind::Sync),
+        1 => Ok(RunKind::Plan),
+        other => Err(impossible("runs", "kind", other)),
+    }
+}
+
+pub(super) fn finding_code(kind: FindingKind) -> i16 {
+    match kind {
+        FindingKind::MakeFolder => 1,
+        FindingKind::Move => 2,
+        FindingKind::Transfer => 3,
+        FindingKind::SetTime => 4,
+        FindingKind::Delete => 5,
+        FindingKind::Keep => 6,
+        FindingKind::Leave => 7,
+    }
+}
+
+pub(super) fn finding(code: i16) -> Result<FindingKind, StoreError> {
+    match code {
+        1 => Ok(FindingKind::MakeFolder),
+        2 => Ok(FindingKind::Move),
+        3 => Ok(FindingKind::Transfer),
+        4 => Ok(FindingKind::SetTime),
+        5 => Ok(FindingKind::Delete),
+        6 => Ok(FindingKind::Keep),
+        7 => Ok(FindingKind::Leave),
+        other => Err(impossible("run_findings", "kind", other)),
+    }
+}
+
 pub(super) fn run_state_code(state: RunState) -> i16 {
     match state {
         RunState::Running => 1,
@@ -150,6 +191,7 @@ pub(super) fn run_phase_code(phase: RunPhase) -> i16 {
     match phase {
         RunPhase::Listing => 1,
         RunPhase::Applying => 2,
+        RunPhase::Waiting => 3,
     }
 }
 
@@ -157,6 +199,7 @@ pub(super) fn run_phase(code: i16) -> Result<RunPhase, StoreError> {
     match code {
         1 => Ok(RunPhase::Listing),
         2 => Ok(RunPhase::Applying),
+        3 => Ok(RunPhase::Waiting),
         other => Err(impossible("runs", "phase", other)),
     }
 }

@@ -36,6 +36,38 @@ pub async fn any(conn: &impl Connection, now: Timestamp) -> Result<bool, StoreEr
     Ok(conn.query_one_raw(statement).await?.is_some())
 }
 
+/// Whether a run that only looks waits for a worker.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any_waiting(conn: &impl Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = format!("SELECT 1 FROM sources s WHERE s.waiting_run_key IS NOT NULL AND {FREE} LIMIT 1");
+    let statement =
+        Statement::from_sql_and_values(conn.get_database_backend(), sql, [now.as_millis().into()]);
+    Ok(conn.query_one_raw(statement).await?.is_some())
+}
+
+/// Picks the source whose run that only looks has waited longest, and keeps other workers from picking it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_waiting(conn: &impl Connection, now: Timestamp) -> Result<Option<Source>, StoreError> {
+    Entity::find()
+        .filter(Column::WaitingRunKey.is_not_null())
+        .filter(free(now))
+        .order_by_asc(Column::WaitingRunKey)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .one(conn)
+        .await?
+        .map(sources::read)
+        .transpose()
+}
+
+fn free(now: Timestamp) -> Condition {
+    Condition::any().add(Column::LeaseExpireTime.is_null()).add(Column::LeaseExpireTime.lte(now.as_millis()))
+}
+
 /// Waits until nobody else is leasing, and keeps others from it until the transaction ends.
 ///
 /// # Errors
@@ -96,14 +128,11 @@ pub async fn lock(
     connection: &str,
     now: Timestamp,
 ) -> Result<Option<Source>, StoreError> {
-    let free = Condition::any()
-        .add(Column::LeaseExpireTime.is_null())
-        .add(Column::LeaseExpireTime.lte(now.as_millis()));
     Entity::find()
         .filter(Column::Connection.eq(connection))
         .filter(Column::NextRunTime.lte(now.as_millis()))
         .filter(Column::Suspended.eq(false))
-        .filter(free)
+        .filter(free(now))
         .order_by_asc(Column::NextRunTime)
         .order_by_asc(Column::SourceKey)
         .limit(1)

@@ -1,5 +1,6 @@
 //! Rows as the database has them; visible only inside the store.
 
+pub(super) mod finding;
 pub(super) mod item;
 pub(super) mod notice;
 pub(super) mod run;

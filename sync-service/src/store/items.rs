@@ -358,18 +358,20 @@ pub async fn count_applied(
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// Lists items that differ, by id.
+/// Lists items that differ, behind the id given, by id.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list_pending(
     conn: &impl Connection,
     source: SourceKey,
+    after: &str,
     limit: u64,
 ) -> Result<Vec<Row>, StoreError> {
     let rows = Entity::find()
         .filter(Column::SourceKey.eq(source.0))
         .filter(Column::Work.ne(codes::NO_WORK))
+        .filter(Column::ItemId.gt(after))
         .order_by_asc(Column::ItemId)
         .limit(limit)
         .all(conn)

@@ -1,10 +1,14 @@
-//! Finds items that meet at one place, where the destination takes several spellings for one name.
+//! Finds what lies at a place, and items that meet at one, where the destination takes several spellings for one name.
 
-use sea_orm::{FromQueryResult as _, Statement};
+use std::collections::HashSet;
+
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QuerySelect as _, Statement,
+};
 
 use super::{
     Connection, StoreError, codes,
-    entity::item::Model,
+    entity::item::{Column, Entity, Model},
     items::{self, BATCH, Row},
 };
 use crate::domain::{
@@ -63,6 +67,30 @@ pub async fn lying_at_one_place(conn: &impl Connection, source: SourceKey) -> Re
          AND i.applied_place_name = met.applied_place_name WHERE i.source_key = $1 AND i.item_id > $2"
     );
     read(conn, sql, [source.0.into(), "".into()]).await
+}
+
+/// Which of these places, each a folder and a name, an item lies at, with names as they compare there; at most [`BATCH`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn taken_places(
+    conn: &impl Connection,
+    index: Index,
+    places: &[(&str, &str)],
+) -> Result<HashSet<(String, String)>, StoreError> {
+    if places.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found: Vec<(Option<String>, Option<String>)> = Entity::find()
+        .select_only()
+        .columns([Column::AppliedParentId, Column::AppliedPlaceName])
+        .filter(Column::SourceKey.eq(index.source.0))
+        .filter(Column::AppliedParentId.is_in(places.iter().map(|(parent, _)| *parent)))
+        .filter(Column::AppliedPlaceName.is_in(places.iter().map(|(_, name)| index.place_name(name))))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    Ok(found.into_iter().filter_map(|(parent, name)| Some((parent?, name?))).collect())
 }
 
 async fn read(

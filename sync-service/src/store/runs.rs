@@ -15,9 +15,10 @@ use super::{
     },
 };
 use crate::domain::{
+    finding::FindingCounts,
     listing::ListingCause,
     outcome::Done,
-    run::{Counts, Effort, Run, RunPhase, RunState},
+    run::{Counts, Effort, Run, RunKind, RunPhase, RunState},
     source::{RunKey, SourceKey},
 };
 
@@ -32,7 +33,7 @@ pub struct RunFilter {
     pub state: Option<RunState>,
 }
 
-/// Inserts a run that starts now.
+/// Inserts a run that starts, or begins to wait, now.
 ///
 /// # Errors
 /// When the database fails.
@@ -40,6 +41,7 @@ pub async fn insert(
     conn: &impl Connection,
     source: SourceKey,
     id: &ResourceId,
+    (kind, phase): (RunKind, RunPhase),
     listing: ListingCause,
     now: Timestamp,
 ) -> Result<Run, StoreError> {
@@ -48,7 +50,8 @@ pub async fn insert(
         source_key: Set(source.0),
         run_id: Set(id.to_string()),
         state: Set(codes::run_state_code(RunState::Running)),
-        phase: Set(codes::run_phase_code(RunPhase::Listing)),
+        kind: Set(codes::run_kind_code(kind)),
+        phase: Set(codes::run_phase_code(phase)),
         reason: Set(String::new()),
         detail: Set(String::new()),
         listing: Set(codes::listing_code(listing)),
@@ -152,6 +155,7 @@ pub async fn update(conn: &impl Connection, run: &Run) -> Result<(), StoreError>
         bytes_received_before: Set(counts.effort_before.bytes_received),
         end_time: Set(run.end_time.map(Timestamp::as_millis)),
         activity: Set(serde_json::to_string(&run.activity).ok()),
+        finding_counts: Set(write_findings(run)?),
         ..Default::default()
     };
     let changed =
@@ -184,12 +188,26 @@ pub async fn prune(conn: &impl Connection, source: SourceKey, keep: u64) -> Resu
     Ok(())
 }
 
+fn write_findings(run: &Run) -> Result<Option<String>, StoreError> {
+    if run.findings == FindingCounts::default() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(&run.findings);
+    text.map(Some).map_err(|error| codes::impossible("runs", "finding_counts", error))
+}
+
+fn read_findings(text: Option<&str>) -> Result<FindingCounts, StoreError> {
+    let Some(text) = text else { return Ok(FindingCounts::default()) };
+    serde_json::from_str(text).map_err(|error| codes::impossible("runs", "finding_counts", error))
+}
+
 fn read(row: Model) -> Result<Run, StoreError> {
     let id = ResourceId::parse(&row.run_id).or(Err(codes::impossible("runs", "run_id", &row.run_id)))?;
     Ok(Run {
         key: RunKey(row.run_key),
         source: SourceKey(row.source_key),
         id,
+        kind: codes::run_kind(row.kind)?,
         state: codes::run_state(row.state)?,
         phase: codes::run_phase(row.phase)?,
         reason: row.reason,
@@ -218,6 +236,7 @@ fn read(row: Model) -> Result<Run, StoreError> {
                 bytes_received: row.bytes_received_before,
             },
         },
+        findings: read_findings(row.finding_counts.as_deref())?,
         // Of another version: it is for people only.
         activity: row.activity.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         create_time: Timestamp::from_millis(row.create_time),

@@ -77,6 +77,7 @@ pub async fn insert(
         lease_epoch: Set(0),
         lease_expire_time: Set(None),
         open_run_key: Set(None),
+        waiting_run_key: Set(None),
         latest_run_id: Set(None),
         create_time: Set(now.as_millis()),
         update_time: Set(now.as_millis()),
@@ -189,6 +190,7 @@ pub async fn update(conn: &impl Connection, source: &Source, now: Timestamp) -> 
         lease_epoch: Set(source.lease.epoch),
         lease_expire_time: Set(source.lease.expire_time.map(Timestamp::as_millis)),
         open_run_key: Set(source.open_run.map(|key| key.0)),
+        waiting_run_key: Set(source.waiting_run.map(|key| key.0)),
         latest_run_id: Set(source.latest_run.as_ref().map(ToString::to_string)),
         create_time: NotSet,
         update_time: Set(now.as_millis()),
@@ -295,6 +297,7 @@ pub(super) fn read(row: Model) -> Result<Source, StoreError> {
             expire_time: row.lease_expire_time.map(Timestamp::from_millis),
         },
         open_run: row.open_run_key.map(RunKey),
+        waiting_run: row.waiting_run_key.map(RunKey),
         latest_run,
         create_time: Timestamp::from_millis(row.create_time),
     })

@@ -13,6 +13,44 @@ use service_kit::clock::Timestamp;
 
 use super::{WorkerError, apply::Applier, links::Links, run::Stop, service::SyncService};
 
+/// Where pages go.
+pub(super) trait Pages {
+    /// Hands a page over.
+    async fn commit(&mut self, page: pb::CommitPageRequest) -> Result<pb::CommitPageResponse, WorkerError>;
+
+    /// Whether the destination takes names that differ in case or Unicode form only for one.
+    fn folds_names(&self) -> bool;
+
+    /// Called after a page that is not the last one.
+    async fn between(&mut self) -> Result<(), WorkerError>;
+}
+
+/// A mirror: what a page says is stored. When many links are at hand, what can be done before the listing is complete is done, so
+/// that every link is used while it lives and none need be asked for again.
+pub(super) struct Mirror<'a> {
+    pub(super) service: &'a SyncService,
+    pub(super) links: &'a Links,
+    pub(super) applier: &'a Applier,
+}
+
+impl Pages for Mirror<'_> {
+    async fn commit(&mut self, page: pb::CommitPageRequest) -> Result<pb::CommitPageResponse, WorkerError> {
+        self.service.commit_page(page).await
+    }
+
+    fn folds_names(&self) -> bool {
+        self.applier.destination.folds_names()
+    }
+
+    async fn between(&mut self) -> Result<(), WorkerError> {
+        if self.links.is_full() {
+            self.applier.apply(true).await?;
+            self.links.clear();
+        }
+        Ok(())
+    }
+}
+
 /// How often a run starts a fresh listing because the provider refused its cursor.
 const MAX_RESYNCS: u32 = 1;
 
@@ -21,20 +59,21 @@ const MAX_PAGES: usize = 1_000_000;
 
 /// What reading the feed needs.
 pub(super) struct Listing<'a> {
-    pub(super) service: &'a SyncService,
     pub(super) graph: &'a GraphClient,
     pub(super) tokens: &'a dyn TokenSource,
     pub(super) drive: &'a DrivePath,
     pub(super) links: &'a Links,
-    pub(super) applier: &'a Applier,
     pub(super) stop: &'a Stop,
 }
 
-/// Reads pages until the listing is complete. Links of files are noted for the transfers; when there are many, what can be done
-/// before the listing is complete is done, so that every link is used while it lives and none need be asked for again.
-pub(super) async fn ingest(listing: &Listing<'_>, lease: &pb::Lease) -> Result<(), WorkerError> {
-    let Listing { service, graph, tokens, drive, links, applier, stop } = *listing;
-    let mut cursor = lease.cursor.clone();
+/// Reads pages from the cursor on until the listing is complete. Links of files are noted for the transfers.
+pub(super) async fn ingest(
+    listing: &Listing<'_>,
+    pages: &mut impl Pages,
+    lease: &pb::Lease,
+    mut cursor: String,
+) -> Result<(), WorkerError> {
+    let Listing { graph, tokens, drive, links, stop } = *listing;
     let mut resyncs = 0;
     let mut circle = CircleGuard::default();
     loop {
@@ -68,16 +107,13 @@ pub(super) async fn ingest(listing: &Listing<'_>, lease: &pb::Lease) -> Result<(
             epoch: lease.epoch,
             read_with: cursor,
             result: Some(result),
-            destination_folds_names: applier.destination.folds_names(),
+            destination_folds_names: pages.folds_names(),
         };
-        let position = service.commit_page(request).await?;
+        let position = pages.commit(request).await?;
         if position.listing_complete {
             return Ok(());
         }
-        if links.is_full() {
-            applier.apply(true).await?;
-            links.clear();
-        }
+        pages.between().await?;
         cursor = position.cursor;
     }
 }

@@ -18,10 +18,10 @@ use super::{
     apply::Applier,
     execute::Executor,
     heartbeat,
-    ingest::{Listing, ingest},
+    ingest::{Listing, Mirror, ingest},
     links::Links,
     meter::Spent,
-    recover, throttle,
+    plan, recover, throttle,
     transfer::Transfers,
 };
 use crate::{
@@ -77,6 +77,14 @@ pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
 }
 
 async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
+    match lease.kind() {
+        // A service of before knows no other kind.
+        pb::RunKind::Sync | pb::RunKind::Unspecified => mirror(worker, lease, spent, stop).await,
+        pb::RunKind::Plan => plan::plan(worker, lease, spent, stop).await,
+    }
+}
+
+async fn mirror(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
     let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     // Before anything is listed: a run that cannot write its destination is to say so at once.
@@ -111,17 +119,10 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
         transfers: worker.transfers,
         stop: stop.clone(),
     };
-    let listing = Listing {
-        service: &worker.service,
-        graph: &graph,
-        tokens: tokens.as_ref(),
-        drive: &drive,
-        links: &links,
-        applier: &applier,
-        stop,
-    };
+    let listing = Listing { graph: &graph, tokens: tokens.as_ref(), drive: &drive, links: &links, stop };
+    let mut pages = Mirror { service: &worker.service, links: &links, applier: &applier };
     let mirror = Box::pin(async {
-        ingest(&listing, lease).await?;
+        ingest(&listing, &mut pages, lease, lease.cursor.clone()).await?;
         applier.apply(false).await?;
         Ok(applier.executor.clear_parts().await?)
     });
@@ -141,6 +142,13 @@ async fn open_destination(
     filled_before: bool,
     options: LocalFolderOptions,
 ) -> Result<Arc<dyn Destination>, WorkerError> {
+    let (path, marker) = destination_of(source)?;
+    let folder = LocalFolder::open(&path, &marker, filled_before, options).await?;
+    Ok(Arc::new(folder))
+}
+
+/// Where a source goes, and what its folder is known by.
+pub(super) fn destination_of(source: &pb::Source) -> Result<(PathBuf, Marker), WorkerError> {
     let Some(pb::source::Destination::LocalFolder(folder)) = &source.destination else {
         return Err(WorkerError::Protocol("a source without a destination that this version knows"));
     };
@@ -149,8 +157,7 @@ async fn open_destination(
         source: source.name.clone(),
         source_create_time: made.map(|time| time.to_string()).unwrap_or_default(),
     };
-    let folder = LocalFolder::open(&PathBuf::from(&folder.path), &marker, filled_before, options).await?;
-    Ok(Arc::new(folder))
+    Ok((PathBuf::from(&folder.path), marker))
 }
 
 async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option<WorkerError>) -> RunEnd {

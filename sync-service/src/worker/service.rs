@@ -56,6 +56,7 @@ impl SyncService {
             worker: worker.to_owned(),
             source: source.map(ToString::to_string).unwrap_or_default(),
             wait: Some(duration_to_proto(wait)),
+            kinds: vec![pb::RunKind::Plan.into()],
         };
         let call = || {
             let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT + wait));
@@ -101,6 +102,25 @@ impl SyncService {
         let call = || {
             let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
             async move { client.report_outcomes(request).await }
+        };
+        self.retried(call).await.map(|_| ())
+    }
+
+    /// Begins a rehearsal. It is not tried again: whoever asked for the plan asks again.
+    pub(super) async fn plan(
+        &self,
+        steps: impl Stream<Item = pb::PlanRunRequest> + Send + 'static,
+    ) -> Result<tonic::Streaming<pb::PlanRunResponse>, WorkerError> {
+        Ok(self.client.clone().plan_run(steps).await?.into_inner())
+    }
+
+    pub(super) async fn report_findings(
+        &self,
+        request: pb::ReportFindingsRequest,
+    ) -> Result<(), WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.report_findings(request).await }
         };
         self.retried(call).await.map(|_| ())
     }

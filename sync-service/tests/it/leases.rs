@@ -179,7 +179,7 @@ async fn the_end_of_a_run_may_be_told_twice() {
 async fn a_source_that_is_leased_says_when_to_come_back() {
     let world = World::new(&empty_drive()).await;
     let _lease = world.lease().await;
-    let request = pb::LeaseRunRequest { worker: "w".into(), source: SOURCE.into(), wait: None };
+    let request = pb::LeaseRunRequest { worker: "w".into(), source: SOURCE.into(), ..Default::default() };
     let status = world.workers().await.lease_run(request).await.unwrap_err();
     assert_eq!(status_reason(&status).as_deref(), Some("SOURCE_LEASED"));
     assert_eq!(status_retry_after(&status), Some(sync_service::ops::LEASE_TTL));
@@ -212,7 +212,8 @@ async fn a_waiting_worker_is_told_that_the_service_ends_not_that_nothing_is_due(
     let _busy = world.lease().await;
     let mut client = world.workers().await;
     let wait = Some(prost_types::Duration { seconds: 30, nanos: 0 });
-    let request = pb::LeaseRunRequest { worker: "w".into(), source: String::new(), wait };
+    let request =
+        pb::LeaseRunRequest { worker: "w".into(), source: String::new(), wait, ..Default::default() };
     let mut waiting = tokio::task::JoinSet::new();
     waiting.spawn(async move { client.lease_run(request).await });
     tokio::task::yield_now().await;
@@ -232,7 +233,8 @@ async fn bad_requests_of_workers_name_every_bad_field() {
         status_violations(&status).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
     };
     let wait = Some(prost_types::Duration { seconds: 31, nanos: 0 });
-    let request = pb::LeaseRunRequest { worker: String::new(), source: "x".into(), wait };
+    let request =
+        pb::LeaseRunRequest { worker: String::new(), source: "x".into(), wait, ..Default::default() };
     assert_eq!(fields(client.lease_run(request).await.unwrap_err()), ["worker", "source", "wait"]);
     let request = pb::CommitPageRequest { run: "x".into(), ..Default::default() };
     assert_eq!(fields(client.commit_page(request).await.unwrap_err()), ["run", "result"]);

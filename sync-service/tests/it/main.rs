@@ -43,6 +43,8 @@ mod opaque_items;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod rpc;

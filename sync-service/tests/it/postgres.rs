@@ -16,7 +16,7 @@ use sync_service::{
     store::{Store, sources::SourceFilter},
 };
 
-use crate::{engine_model, fleet};
+use crate::{engine_model, fleet, plans};
 
 /// Sources that two replicas lease at once.
 const SOURCES: usize = 24;
@@ -52,9 +52,10 @@ async fn with_database(name: &str, live: impl AsyncFnOnce(DatabaseUrl)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_and_two_replicas() {
     with_database("engine", async |url| {
-        every_due_source_goes_to_one_worker(&url).await;
+        Box::pin(every_due_source_goes_to_one_worker(&url)).await;
         a_budget_is_shared_over_replicas(&url).await;
         engine_model::live_on(&url).await;
+        plans::operations::live_on(&url).await;
     })
     .await;
 }
@@ -80,7 +81,8 @@ async fn a_budget_is_shared_over_replicas(url: &DatabaseUrl) {
     assert_eq!(told().await, (None, 1, false));
     for index in 0..2 {
         sources::create(&one, &spec(index)).await.unwrap();
-        let lease = lease_run(&one, "w", Some(&spec(index).name), Duration::ZERO).await.unwrap().unwrap();
+        let lease =
+            lease_run(&one, "w", Some(&spec(index).name), &[], Duration::ZERO).await.unwrap().unwrap();
         throttle::join(&one, "app/directory", &lease.run, lease.source.lease.epoch).await.unwrap();
     }
     while told().await.1 != 2 {}
@@ -99,7 +101,7 @@ async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
     }
     let drain = async |ctx: Ctx| {
         let mut leased = Vec::new();
-        while let Some(lease) = lease_run(&ctx, "w", None, Duration::ZERO).await.unwrap() {
+        while let Some(lease) = lease_run(&ctx, "w", None, &[], Duration::ZERO).await.unwrap() {
             leased.push(lease.run.to_string());
         }
         leased
@@ -124,7 +126,7 @@ async fn every_due_source_goes_to_one_worker(url: &DatabaseUrl) {
     assert_eq!(runs::list(&one, runs::Scope::default(), None, None, 100).await.unwrap().len(), 0);
 }
 
-fn spec(index: usize) -> NewSource {
+pub(crate) fn spec(index: usize) -> NewSource {
     NewSource {
         name: format!("tenants/many/sources/s{index}").parse().unwrap(),
         display_name: String::new(),

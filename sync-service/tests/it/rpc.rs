@@ -89,8 +89,11 @@ async fn runs_are_listed_newest_first_by_source_tenant_and_state() {
     for _ in 0..3 {
         made.insert(0, world.run_to_equality().await.name);
     }
-    let request =
-        pb::LeaseRunRequest { worker: "w".into(), source: "tenants/zeta/sources/docs".into(), wait: None };
+    let request = pb::LeaseRunRequest {
+        worker: "w".into(),
+        source: "tenants/zeta/sources/docs".into(),
+        ..Default::default()
+    };
     let open = world.workers().await.lease_run(request).await.unwrap().into_inner().lease.unwrap().run;
     let list = async |parent: &str, state: pb::RunState, page_token: String| {
         let request =
@@ -154,7 +157,7 @@ async fn unknown_names_are_not_found_and_bad_ones_are_refused() {
     assert_eq!(refusal(runs.watch_run(pb::WatchRunRequest { name: run() }).await.map(|_| ())), no_run);
     let request = pb::ApproveDeletionsRequest { name: run(), max_deletions: 1 };
     assert_eq!(refusal(runs.approve_deletions(request).await), no_run);
-    let request = pb::LeaseRunRequest { worker: "w".into(), source: source(), wait: None };
+    let request = pb::LeaseRunRequest { worker: "w".into(), source: source(), ..Default::default() };
     assert_eq!(refusal(world.workers().await.lease_run(request).await), no_source);
     let bad = sources.get_source(pb::GetSourceRequest { name: "tenants/acme".into() }).await.unwrap_err();
     assert_eq!(bad.code(), Code::InvalidArgument);

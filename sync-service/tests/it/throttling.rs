@@ -69,7 +69,8 @@ async fn runs_share_what_is_known_of_a_budget_for_as_long_as_their_leases_live()
     let more = with_other_source(&world).await;
     let mut client = world.workers().await;
     let lease = async |source: &str| {
-        let request = pb::LeaseRunRequest { worker: "by hand".into(), source: source.into(), wait: None };
+        let request =
+            pb::LeaseRunRequest { worker: "by hand".into(), source: source.into(), ..Default::default() };
         world.workers().await.lease_run(request).await.unwrap().into_inner().lease.unwrap()
     };
     let joining = |lease: &pb::Lease| pb::WatchThrottleRequest {

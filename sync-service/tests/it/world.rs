@@ -250,7 +250,8 @@ impl World {
 
     /// A lease of the source, for a worker that is nothing but calls.
     pub(crate) async fn lease(&self) -> pb::Lease {
-        let request = pb::LeaseRunRequest { worker: "by hand".into(), source: SOURCE.into(), wait: None };
+        let request =
+            pb::LeaseRunRequest { worker: "by hand".into(), source: SOURCE.into(), ..Default::default() };
         self.workers().await.lease_run(request).await.unwrap().into_inner().lease.unwrap()
     }
 

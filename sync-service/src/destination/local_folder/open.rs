@@ -39,36 +39,11 @@ pub(super) fn open(
     let io = |what: &'static str| {
         move |source| DestinationError::Io { what, path: path.display().to_string(), source }
     };
-    if filled_before && !path.is_dir() {
-        return Err(missing_mirror(path));
-    }
-    if path.exists() && !path.is_dir() {
-        return Err(DestinationError::Refused {
-            reason: "DESTINATION_NOT_A_FOLDER",
-            path: path.to_owned(),
-            what: "is a file; a mirror needs a folder".to_owned(),
-        });
-    }
+    check_place(path, filled_before)?;
     std::fs::create_dir_all(path).map_err(io("make the destination"))?;
     let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(io("open the destination"))?;
+    check_root(&root, path, marker, filled_before)?;
     let marker_path = own(MARKER_FILE);
-    match root.read_to_string(&marker_path) {
-        Ok(text) => check_marker(path, &text, marker)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            if filled_before {
-                return Err(missing_mirror(path));
-            }
-            let mut entries = root.entries().map_err(io("list the destination"))?;
-            if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != OWN_FOLDER)) {
-                return Err(DestinationError::Refused {
-                    reason: "DESTINATION_NOT_EMPTY",
-                    path: path.to_owned(),
-                    what: "holds files already; a mirror needs a folder of its own".to_owned(),
-                });
-            }
-        }
-        Err(error) => return Err(io("read the marker of")(error)),
-    }
     for folder in [TEMPORARY_FOLDER, STAGING_FOLDER] {
         root.create_dir_all(own(folder)).map_err(io("write to the destination"))?;
         // Real folders: through a symbolic link, somebody's files would be taken for Sluice's own.
@@ -95,6 +70,51 @@ pub(super) fn open(
         _lock: lock,
     };
     Ok(LocalFolder { inner: Arc::new(inner) })
+}
+
+/// Whether a mirror can be there at all.
+pub(super) fn check_place(path: &Path, filled_before: bool) -> Result<(), DestinationError> {
+    if filled_before && !path.is_dir() {
+        return Err(missing_mirror(path));
+    }
+    if path.exists() && !path.is_dir() {
+        return Err(DestinationError::Refused {
+            reason: "DESTINATION_NOT_A_FOLDER",
+            path: path.to_owned(),
+            what: "is a file; a mirror needs a folder".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a folder is this mirror, or may become it.
+pub(super) fn check_root(
+    root: &Dir,
+    path: &Path,
+    marker: &Marker,
+    filled_before: bool,
+) -> Result<(), DestinationError> {
+    let io = |what: &'static str| {
+        move |source| DestinationError::Io { what, path: path.display().to_string(), source }
+    };
+    match root.read_to_string(own(MARKER_FILE)) {
+        Ok(text) => check_marker(path, &text, marker),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if filled_before {
+                return Err(missing_mirror(path));
+            }
+            let mut entries = root.entries().map_err(io("list the destination"))?;
+            if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != OWN_FOLDER)) {
+                return Err(DestinationError::Refused {
+                    reason: "DESTINATION_NOT_EMPTY",
+                    path: path.to_owned(),
+                    what: "holds files already; a mirror needs a folder of its own".to_owned(),
+                });
+            }
+            Ok(())
+        }
+        Err(error) => Err(io("read the marker of")(error)),
+    }
 }
 
 /// A path inside [`OWN_FOLDER`].
@@ -154,6 +174,11 @@ fn folds_names(root: &Dir) -> io::Result<bool> {
         },
         Err(error) => return Err(error),
     }
+    has_other_spellings(root)
+}
+
+/// Whether one of those files is there under another spelling.
+pub(super) fn has_other_spellings(root: &Dir) -> io::Result<bool> {
     for spelling in OTHER_SPELLINGS {
         match root.symlink_metadata(own(spelling)) {
             Ok(_) => return Ok(true),

@@ -9,6 +9,7 @@ pub(in crate::store) struct Model {
     pub(in crate::store) run_key: i64,
     pub(in crate::store) source_key: i64,
     pub(in crate::store) run_id: String,
+    pub(in crate::store) kind: i16,
     pub(in crate::store) state: i16,
     pub(in crate::store) phase: i16,
     pub(in crate::store) reason: String,
@@ -34,6 +35,8 @@ pub(in crate::store) struct Model {
     pub(in crate::store) bytes_received_before: i64,
     pub(in crate::store) create_time: i64,
     pub(in crate::store) end_time: Option<i64>,
+    /// JSON; `None` of a run that finds nothing.
+    pub(in crate::store) finding_counts: Option<String>,
     /// JSON; `None` before the first report.
     pub(in crate::store) activity: Option<String>,
 }

@@ -41,6 +41,8 @@ pub(in crate::store) struct Model {
     pub(in crate::store) lease_epoch: i64,
     pub(in crate::store) lease_expire_time: Option<i64>,
     pub(in crate::store) open_run_key: Option<i64>,
+    /// A run that only looks and waits for a worker.
+    pub(in crate::store) waiting_run_key: Option<i64>,
     pub(in crate::store) latest_run_id: Option<String>,
     pub(in crate::store) create_time: i64,
     pub(in crate::store) update_time: i64,

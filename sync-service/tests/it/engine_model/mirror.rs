@@ -129,7 +129,7 @@ impl Mirror {
         let mut crashes = crashes.iter();
         loop {
             let leased =
-                lease_run(&self.ctx, "w", Some(&self.source), Duration::ZERO).await.unwrap().unwrap();
+                lease_run(&self.ctx, "w", Some(&self.source), &[], Duration::ZERO).await.unwrap().unwrap();
             let crash = crashes.next();
             if let Ok(left) = self.run(&leased, &mut reader, crash.map(|(crash, _)| *crash)).await {
                 let held = left.deletions_held;
