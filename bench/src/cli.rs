@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use service_kit::{database::DatabaseUrl, exit::Exit, lifecycle::terminate_signal, process::Failure};
 
 use crate::{
-    cached_token, held_connections,
+    cached_token, first_mirror, held_connections, list_items,
     machine::Machine,
-    part::{bare, token_service},
+    part::{bare, sync_service, token_service, worker},
     refresh_ahead,
     report::Report,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Global {
     allow_dev_build: bool,
 }
 
-/// Where the token service keeps its data.
+/// Where the service that is measured keeps its data.
 #[derive(Args, Clone)]
 pub(crate) struct DatabaseArgs {
     /// A PostgreSQL database made for this, postgres://user@host/database; its schema is applied, and what is put in stays.
@@ -59,18 +59,26 @@ enum Benchmark {
     HeldConnections(held_connections::Options),
     /// Connections in use that are all due to be refreshed at once: whether callers ever wait for it.
     RefreshAhead(refresh_ahead::Options),
+    /// Memory and time of listing a big drive into the index, and of a run that then finds nothing to do.
+    ListItems(list_items::Options),
+    /// The first mirror of many small files from far away, and what renaming a folder above all of them costs then.
+    FirstMirror(first_mirror::Options),
 }
 
 #[derive(Subcommand)]
 enum Part {
     Bare { answer: PathBuf },
     TokenService(token_service::Options),
+    SyncService(sync_service::Options),
+    Worker(Box<worker::Options>),
 }
 
 pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Part(Part::Bare { answer }) => bare::serve(&answer).await,
         Command::Part(Part::TokenService(options)) => token_service::serve(options).await,
+        Command::Part(Part::SyncService(options)) => sync_service::serve(options).await,
+        Command::Part(Part::Worker(options)) => worker::serve(*options).await,
         Command::Measure(benchmark) => {
             let machine = Machine::here(cli.global.allow_dev_build)?;
             tokio::select! {
@@ -87,5 +95,7 @@ async fn measure(machine: Machine, benchmark: Benchmark) -> Result<Report, Failu
         Benchmark::CachedToken(options) => cached_token::run(machine, options).await,
         Benchmark::HeldConnections(options) => held_connections::run(machine, options).await,
         Benchmark::RefreshAhead(options) => refresh_ahead::run(machine, options).await,
+        Benchmark::ListItems(options) => list_items::run(machine, options).await,
+        Benchmark::FirstMirror(options) => first_mirror::run(machine, options).await,
     }
 }

@@ -6,7 +6,7 @@ use service_kit::process::Failure;
 use crate::{
     cli::DatabaseArgs,
     machine::Machine,
-    report::{Figure, Report, Target, note, number},
+    report::{Figure, Report, Target, mebibytes, note, number},
     setting::{Setting, ask_for_all},
 };
 
@@ -63,8 +63,4 @@ pub(crate) async fn run(machine: Machine, options: Options) -> Result<Report, Fa
         setting.database()
     );
     Ok(Report::new("held-connections", machine, words, figures))
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0
 }

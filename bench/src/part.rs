@@ -2,7 +2,9 @@
 //! behind, however the one that started them ends.
 
 pub(crate) mod bare;
+pub(crate) mod sync_service;
 pub(crate) mod token_service;
+pub(crate) mod worker;
 
 use std::{
     fs::{self, File},
@@ -76,8 +78,17 @@ impl Part {
 
     /// Bytes of memory it has resident.
     pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Most bytes of memory it ever had resident.
+    pub(crate) fn peak_bytes(&self) -> Result<u64, Failure> {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, field: &str) -> Result<u64, Failure> {
         let text = fs::read_to_string(self.proc("status")).map_err(gone)?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         kibibytes.map(|kibibytes| kibibytes * 1024).ok_or_else(|| gone("it has no resident memory"))
     }

@@ -1,6 +1,9 @@
 //! The only place that prints: one table for people, or one JSON document.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -101,4 +104,14 @@ pub(crate) fn note(text: &str) {
 /// A count as a figure.
 pub(crate) fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+/// Bytes as a figure in MiB.
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0
+}
+
+/// A span as a figure in seconds, never nothing.
+pub(crate) fn seconds(span: Duration) -> f64 {
+    span.as_secs_f64().max(f64::MIN_POSITIVE)
 }

@@ -40,6 +40,22 @@ fn refresh_ahead_refreshes_all() {
     assert!(figure(&report, "calls that waited for a refresh").abs() < 0.5);
 }
 
+#[test]
+fn list_items_lists_all_and_then_asks_once() {
+    let report = bench(&["list-items", "--items", "400"]);
+    assert!(figure(&report, "items listed") >= 400.0);
+    assert!(figure(&report, "worker at most") > 0.0 && figure(&report, "sync-service at most") > 0.0);
+    assert!((figure(&report, "nothing to do: requests") - 1.0).abs() < 0.5);
+}
+
+#[test]
+fn first_mirror_transfers_each_file_and_a_renamed_folder_none() {
+    let report = bench(&["first-mirror", "--files", "200", "--latency", "0"]);
+    assert!((figure(&report, "files mirrored") - 200.0).abs() < 0.5);
+    assert!((figure(&report, "renamed: items moved") - 1.0).abs() < 0.5);
+    assert!(figure(&report, "renamed: files transferred").abs() < 0.5);
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn a_development_build_is_not_measured_unless_asked_to() {
