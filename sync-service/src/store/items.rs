@@ -23,6 +23,10 @@ use crate::domain::{
 /// Most rows that one statement reads or writes by id; keeps statements below the databases' limits on parameters.
 pub const BATCH: usize = 500;
 
+/// Most rows that one statement writes. Each connection keeps its statements prepared, and one takes memory by its size: so there are few
+/// sizes, the powers of two, and none is large.
+const STATEMENT_ROWS: usize = 64;
+
 /// An item with what the index notes beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -87,9 +91,6 @@ pub async fn by_ids(
 /// # Errors
 /// When the database fails.
 pub async fn upsert(conn: &impl Connection, index: Index, rows: &[Row]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let update = OnConflict::columns([Column::SourceKey, Column::ItemId])
         .update_columns([
             Column::ParentId,
@@ -121,10 +122,15 @@ pub async fn upsert(conn: &impl Connection, index: Index, rows: &[Row]) -> Resul
             Column::NextAttemptTime,
         ])
         .to_owned();
-    Entity::insert_many(rows.iter().map(|row| write(index, row)))
-        .on_conflict(update)
-        .exec_without_returning(conn)
-        .await?;
+    let mut rest = rows;
+    while let Some(power) = rest.len().checked_ilog2() {
+        let (now, later) = rest.split_at(STATEMENT_ROWS.min(1 << power));
+        Entity::insert_many(now.iter().map(|row| write(index, row)))
+            .on_conflict(update.clone())
+            .exec_without_returning(conn)
+            .await?;
+        rest = later;
+    }
     Ok(())
 }
 
