@@ -38,7 +38,7 @@ pub(crate) struct Mirror {
 pub(crate) struct Run {
     pub(crate) stats: pb::RunStats,
     pub(crate) took: Duration,
-    /// Requests to the simulated Graph.
+    /// Requests to the simulated Graph, downloads included.
     pub(crate) requests: u64,
 }
 
@@ -119,7 +119,8 @@ impl Mirror {
             match run.state() {
                 pb::RunState::Running => sleep(LOOK_EVERY).await,
                 pb::RunState::Succeeded => {
-                    let requests = self.setting.simulator.counters().graph_requests;
+                    let counts = self.setting.simulator.counters();
+                    let requests = counts.graph_requests + counts.of(simulator::Endpoint::Download);
                     return Ok(Run { stats: run.stats.unwrap_or_default(), took: began.elapsed(), requests });
                 }
                 state @ (pb::RunState::Unspecified

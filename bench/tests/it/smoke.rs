@@ -52,6 +52,7 @@ fn list_items_lists_all_and_then_asks_once() {
 fn first_mirror_transfers_each_file_and_a_renamed_folder_none() {
     let report = bench(&["first-mirror", "--files", "200", "--latency", "0"]);
     assert!((figure(&report, "files mirrored") - 200.0).abs() < 0.5);
+    assert!((1.0..1.05).contains(&figure(&report, "requests per file")));
     assert!((figure(&report, "renamed: items moved") - 1.0).abs() < 0.5);
     assert!(figure(&report, "renamed: files transferred").abs() < 0.5);
 }
