@@ -7,6 +7,8 @@
 //! 3. `admission`: before any work is done, and counting what is under way until its last byte is sent;
 //! 4. `deadline`: no request holds a place for ever, whatever deadline its caller set or forgot;
 //! 5. `stream_end`: closest to the answer, ends streams when the server stops.
+//!
+//! Every streamed answer is made by [`streamed`].
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -31,8 +33,10 @@ mod deadline;
 mod middleware;
 mod request_span;
 mod stream_end;
+mod streamed;
 
 pub use request_span::RequestId;
+pub use streamed::{Streamed, streamed};
 
 use middleware::{Around, Stack};
 

@@ -27,17 +27,14 @@ mod update_source;
 mod watch_run;
 mod watch_throttle;
 
-use std::pin::Pin;
-
-use futures_util::Stream;
 use proto::sync::v1 as pb;
+use service_kit::server::Streamed;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::ops::Ctx;
 
 type Answer<T> = Result<Response<T>, Status>;
-type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// `SourceService`.
 #[derive(Clone)]

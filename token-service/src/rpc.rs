@@ -18,9 +18,8 @@ mod unimplemented;
 mod watch_authorization;
 mod watch_connections;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::Stream;
 use proto::token::v1::{
     CompleteCodeAuthorizationRequest, CompleteCodeAuthorizationResponse, CreateConnectionRequest,
     CreateConnectionResponse, DeleteConnectionRequest, DeleteConnectionResponse, GetAccessTokenRequest,
@@ -37,13 +36,13 @@ use proto::token::v1::{
     token_service_server::{TokenService, TokenServiceServer},
     webhook_service_server::{WebhookService, WebhookServiceServer},
 };
-use service_kit::{server::GrpcServer, status::ApiError};
+use service_kit::{
+    server::{GrpcServer, Streamed},
+    status::ApiError,
+};
 use tonic::{Request, Response, Status, async_trait, server::NamedService as _};
 
 use crate::ops::{Context, OpError};
-
-/// A stream of answers.
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Every service of `sluice.token.v1`.
 #[derive(Clone)]
@@ -103,7 +102,7 @@ impl TokenService for Rpc {
 
 #[async_trait]
 impl ConnectionService for Rpc {
-    type WatchConnectionsStream = Answers<WatchConnectionsResponse>;
+    type WatchConnectionsStream = Streamed<WatchConnectionsResponse>;
 
     async fn create_connection(
         &self,
@@ -150,7 +149,7 @@ impl ConnectionService for Rpc {
 
 #[async_trait]
 impl AuthorizationService for Rpc {
-    type WatchAuthorizationStream = Answers<WatchAuthorizationResponse>;
+    type WatchAuthorizationStream = Streamed<WatchAuthorizationResponse>;
 
     async fn start_device_authorization(
         &self,

@@ -15,7 +15,7 @@ pub(super) struct CatchPanic;
 /// What is reported; the panic's own text went to stderr and may contain anything.
 #[derive(Debug, thiserror::Error)]
 #[error("a handler panicked")]
-struct Panicked;
+pub(super) struct Panicked;
 
 impl Middleware for CatchPanic {
     async fn handle(&self, request: Request<Body>, next: impl Next) -> Response<Body> {

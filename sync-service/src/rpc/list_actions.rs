@@ -2,9 +2,10 @@
 
 use futures_util::StreamExt as _;
 use proto::sync::v1 as pb;
+use service_kit::server::{Streamed, streamed};
 use tonic::Response;
 
-use super::{Answer, Streamed, messages, parse, status::status};
+use super::{Answer, messages, parse, status::status};
 use crate::ops::{
     Ctx, OpError,
     list_actions::{self, Extent},
@@ -20,5 +21,5 @@ pub(super) fn answer(
         let actions = page.map_err(status)?.into_iter().map(messages::action).collect::<Result<_, _>>();
         Ok(pb::ListActionsResponse { actions: actions.map_err(|error| status(OpError::Encode(error)))? })
     });
-    Ok(Response::new(pages.boxed()))
+    Ok(Response::new(streamed(pages)))
 }

@@ -4,11 +4,12 @@ use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use proto::sync::v1::{self as pb, plan_run_request, plan_run_response};
+use service_kit::server::{Streamed, streamed};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status, Streaming};
 
 use super::{
-    Streamed, commit_page, messages, parse,
+    commit_page, messages, parse,
     status::{shutting_down, status},
 };
 use crate::ops::{
@@ -45,7 +46,7 @@ pub(super) fn answer(
             Ok(next.map(|(step, stage)| (pb::PlanRunResponse { step: Some(step) }, (stage, requests))))
         }
     });
-    Response::new(steps.boxed())
+    Response::new(streamed(steps))
 }
 
 /// Does one step; nothing after the last.

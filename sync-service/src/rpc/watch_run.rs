@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use proto::sync::v1 as pb;
+use service_kit::server::{Streamed, streamed};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
 use super::{
-    Answer, Streamed, messages, parse,
+    Answer, messages, parse,
     status::{shutting_down, status},
 };
 use crate::{
@@ -41,7 +42,7 @@ pub(super) async fn answer(
     let changes = stream::try_unfold(watch, |mut watch| async move {
         Ok(watch.next_change().await?.map(|message| (message, watch)))
     });
-    Ok(Response::new(changes.boxed()))
+    Ok(Response::new(streamed(changes)))
 }
 
 impl Watch {

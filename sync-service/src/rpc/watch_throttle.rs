@@ -2,12 +2,16 @@
 
 use futures_util::StreamExt as _;
 use proto::sync::v1 as pb;
-use service_kit::{clock::duration_to_proto, status::Violations};
+use service_kit::{
+    clock::duration_to_proto,
+    server::{Streamed, streamed},
+    status::Violations,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::Response;
 
 use super::{
-    Answer, Streamed, parse,
+    Answer, parse,
     status::{shutting_down, status},
 };
 use crate::{
@@ -34,7 +38,7 @@ pub(super) async fn answer(
     let news = throttle::watch(ctx.clone(), budget.to_owned()).map(|news| Ok(message(news.map_err(status)?)));
     let ended = shutdown.clone().cancelled_owned();
     let news = news.take_until(ended).chain(futures_util::stream::once(async { Err(shutting_down()) }));
-    Ok(Response::new(news.boxed()))
+    Ok(Response::new(streamed(news)))
 }
 
 fn message(news: News) -> pb::WatchThrottleResponse {

@@ -51,6 +51,8 @@ mod rpc;
 #[cfg(test)]
 mod sleeping_sources;
 #[cfg(test)]
+mod slow_readers;
+#[cfg(test)]
 mod throttling;
 #[cfg(test)]
 mod transfer_faults;

@@ -7,11 +7,12 @@ use futures_util::StreamExt as _;
 use proto::token::v1::{self as wire, WatchConnectionsRequest, WatchConnectionsResponse};
 use service_kit::{
     resource_name::ResourceId,
+    server::{Streamed, streamed},
     status::{ApiError, Violations},
 };
 use tonic::Status;
 
-use super::{Answers, connection_message::connection_message, request_fields, status::api_error};
+use super::{connection_message::connection_message, request_fields, status::api_error};
 use crate::{
     domain::connection::Connection,
     ops::{
@@ -28,11 +29,11 @@ const MAX_TOKEN_CHARS: usize = 64;
 pub(super) async fn handle(
     context: &Arc<Context>,
     request: &WatchConnectionsRequest,
-) -> Result<Answers<WatchConnectionsResponse>, ApiError> {
+) -> Result<Streamed<WatchConnectionsResponse>, ApiError> {
     let (tenant, from) = parse(request)?;
     let changes =
         watch_connections(Arc::clone(context), tenant, from).await.map_err(|error| api_error(&error))?;
-    Ok(Box::pin(changes.map(|change| change.map(message).map_err(|error| Status::from(api_error(&error))))))
+    Ok(streamed(changes.map(|change| change.map(message).map_err(|error| Status::from(api_error(&error))))))
 }
 
 fn parse(request: &WatchConnectionsRequest) -> Result<(Option<ResourceId>, Option<Position>), ApiError> {
