@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue,
+};
 use reqwest::{Response, StatusCode};
 
 use crate::bandwidth::Bandwidth;
@@ -17,6 +19,9 @@ use crate::window::Pass;
 
 /// Longest `ETag` of a content that is taken notice of, in bytes.
 const MAX_E_TAG_BYTES: usize = 512;
+
+/// End of the name of a text that comes in place of a content.
+pub const ERROR_TEXT_SUFFIX: &str = "_Error.txt";
 
 /// Which bytes of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +110,15 @@ impl Download {
     /// Names the version that the bytes are of, where the service says so: parts are of one content only when it is the same.
     pub fn e_tag(&self) -> Option<&str> {
         self.e_tag.as_deref()
+    }
+
+    /// Whether what comes has a name as the service gives to a text that says why there is no content (elastic/connectors#1568). A file
+    /// may of course have such a name itself.
+    pub fn is_named_error_text(&self) -> bool {
+        let header = self.response.headers().get(CONTENT_DISPOSITION);
+        header.and_then(|value| value.to_str().ok()).is_some_and(|text| {
+            text.split(';').any(|parameter| parameter.trim().trim_matches('"').ends_with(ERROR_TEXT_SUFFIX))
+        })
     }
 
     /// The next piece; `None` after the last one. A content that ends before its announced length is an error, so `None` means

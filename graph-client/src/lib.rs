@@ -35,7 +35,7 @@ mod window;
 pub use bandwidth::Bandwidth;
 pub use client::GraphClient;
 pub use config::{ConfigError, DownloadHosts, GraphConfig, RetryLimits, Timeouts};
-pub use download::{ByteSpan, Download};
+pub use download::{ByteSpan, Download, ERROR_TEXT_SUFFIX};
 pub use drive_path::{DrivePath, MAX_ID_BYTES, PathError, PathId};
 pub use error::{ErrorCodes, GraphError, Retry};
 pub use link::{DeltaLink, DownloadLink, MAX_LINK_BYTES};

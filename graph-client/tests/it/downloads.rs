@@ -52,6 +52,22 @@ async fn an_empty_content_is_a_content() {
     assert_eq!(text(download.unwrap()).await.unwrap(), "");
 }
 
+/// SharePoint's answer over a limit (elastic/connectors#1568). RFC 6266 knows two spellings of a name.
+#[tokio::test]
+async fn a_text_in_place_of_a_content_is_told_by_its_name() {
+    for (disposition, is_error_text) in [
+        ("attachment; filename*=UTF-8''report%2Edocx_Error.txt", true),
+        ("attachment; filename=\"report.docx_Error.txt\"", true),
+        ("attachment; filename=\"a_Error.txt\"; filename*=UTF-8''a_Error.txt", true),
+        ("attachment; filename=\"_Error.txt.docx\"", false),
+        ("attachment", false),
+    ] {
+        let script = vec![reply(200, &[("content-disposition", disposition)], "x")];
+        let (_, _, download) = download(ByteSpan::Whole, script).await;
+        assert_eq!(download.unwrap().is_named_error_text(), is_error_text, "{disposition}");
+    }
+}
+
 #[tokio::test]
 async fn a_part_is_what_was_asked_for() {
     let part = reply(206, &[("content-range", "bytes 5-9/100")], "56789");

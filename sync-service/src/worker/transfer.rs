@@ -6,7 +6,8 @@ use std::{
 };
 
 use graph_client::{
-    ByteSpan, DownloadLink, DrivePath, GraphClient, GraphError, Retry, TokenSource, quick_xor::QuickXor,
+    ByteSpan, DownloadLink, DrivePath, ERROR_TEXT_SUFFIX, GraphClient, GraphError, Retry, TokenSource,
+    quick_xor::QuickXor,
 };
 use proto::sync::v1 as pb;
 use service_kit::clock::Timestamp;
@@ -37,6 +38,9 @@ pub(super) enum TransferError {
     /// What came is neither what was listed nor the same twice.
     #[error("the content does not match the drive's hash, and differs each time")]
     Corrupt,
+    /// It comes the same each time, so that it would be believed.
+    #[error("the drive sent a text that tells of an error in place of the content")]
+    ErrorText,
 }
 
 impl TransferError {
@@ -47,6 +51,7 @@ impl TransferError {
             Self::Destination(error) => error.reason().to_owned(),
             Self::ChangedUnderneath => "CHANGED_UNDERNEATH".to_owned(),
             Self::Corrupt => "HASH_MISMATCH".to_owned(),
+            Self::ErrorText => "ERROR_TEXT".to_owned(),
         }
     }
 
@@ -54,7 +59,11 @@ impl TransferError {
     pub(super) fn kept(self) -> Vec<Kept> {
         match self {
             Self::Destination(DestinationError::SetAside { kept, .. }) => vec![kept],
-            Self::Destination(_) | Self::Graph(_) | Self::ChangedUnderneath | Self::Corrupt => Vec::new(),
+            Self::Destination(_)
+            | Self::Graph(_)
+            | Self::ChangedUnderneath
+            | Self::Corrupt
+            | Self::ErrorText => Vec::new(),
         }
     }
 }
@@ -73,6 +82,7 @@ pub(super) struct Transfers {
 /// What is to be fetched.
 pub(super) struct Wanted<'a> {
     pub(super) item_id: &'a str,
+    pub(super) path: &'a [String],
     pub(super) expected: &'a pb::PutContent,
     pub(super) meter: &'a Meter,
 }
@@ -97,6 +107,10 @@ const REWRITTEN: [&str; 22] = [
 pub(super) fn is_rewritten(path: &[String]) -> bool {
     let extension = path.last().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     extension.is_some_and(|extension| REWRITTEN.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+fn is_named_error_text(path: &[String]) -> bool {
+    path.last().is_some_and(|name| name.ends_with(ERROR_TEXT_SUFFIX))
 }
 
 /// With a listed hash, that decides; without one, the length does.
@@ -126,7 +140,7 @@ impl Transfers {
         let _room = destination.take_room(u64::try_from(expected.size).unwrap_or_default()).await?;
         let mut link = self.links.take(item_id);
         let meter = self.spent.begin(path, expected.size);
-        let wanted = Wanted { item_id, expected, meter: &meter };
+        let wanted = Wanted { item_id, path, expected, meter: &meter };
         let mut mismatch: Option<String> = None;
         let mut failure = TransferError::Corrupt;
         for _ in 0..MAX_TRIES {
@@ -191,12 +205,12 @@ impl Transfers {
     ) -> Result<Option<Fetched>, TransferError> {
         let big = wanted.expected.size >= ranges::BIG_FILE_BYTES;
         let Some(key) = ranges::key(wanted.item_id, wanted.expected).filter(|_| big) else {
-            return self.fetch_whole(destination, wanted.meter, link).await.map(Some);
+            return self.fetch_whole(destination, wanted, link).await.map(Some);
         };
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         match self.fetch_in_ranges(destination, &key, wanted, link.clone()).await? {
             InRanges::Whole(fetched) => Ok(Some(fetched)),
-            InRanges::Ignored => self.fetch_whole(destination, wanted.meter, link).await.map(Some),
+            InRanges::Ignored => self.fetch_whole(destination, wanted, link).await.map(Some),
             InRanges::Stale => Ok(None),
         }
     }
@@ -221,16 +235,19 @@ impl Transfers {
     async fn fetch_whole(
         &self,
         destination: &dyn Destination,
-        meter: &Meter,
+        wanted: &Wanted<'_>,
         link: &DownloadLink,
     ) -> Result<Fetched, TransferError> {
         let mut download = self.graph.download(link, ByteSpan::Whole).await?;
+        if download.is_named_error_text() && !is_named_error_text(wanted.path) {
+            return Err(TransferError::ErrorText);
+        }
         let whole = download.content_length().is_some();
         let mut file = destination.begin_file().await?;
         let mut hash = QuickXor::new();
         while let Some(bytes) = download.chunk().await? {
             hash.update(&bytes);
-            meter.add(bytes.len());
+            wanted.meter.add(bytes.len());
             file.write(bytes).await?;
         }
         let size = i64::try_from(hash.length()).unwrap_or(i64::MAX);

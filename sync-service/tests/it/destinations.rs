@@ -87,8 +87,9 @@ async fn a_place_where_nobody_may_write_is_refused() {
     world.end().await;
 }
 
+/// abraunegg/onedrive#2755: a folder that was not mounted looked as if everything had been deleted.
 #[tokio::test]
-async fn a_mirror_that_vanished_is_not_an_empty_one() {
+async fn abraunegg_2755_a_mirror_that_vanished_is_not_an_empty_one() {
     let world = World::new(&small_drive()).await;
     world.run_to_equality().await;
     let away = world.home.path().join("away");

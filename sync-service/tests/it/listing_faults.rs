@@ -28,8 +28,10 @@ fn refusals() -> Vec<Fault> {
     refusals
 }
 
+/// onedriver `fs/delta.go`: any error of the feed, a refused link too, meant to be offline, and the same link was asked for every two
+/// seconds for ever.
 #[tokio::test]
-async fn a_refused_cursor_means_a_new_listing_in_the_same_run() {
+async fn onedriver_delta_a_refused_cursor_means_a_new_listing_in_the_same_run() {
     let world = World::new(&small_drive()).await;
     world.run_to_equality().await;
     for (seed, refusal) in (0..).zip(refusals()) {

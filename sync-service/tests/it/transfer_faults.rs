@@ -123,6 +123,26 @@ async fn rclone_9767_documents_that_the_provider_rewrites_are_taken_when_the_sam
     world.end().await;
 }
 
+/// elastic/connectors#1568: SharePoint answers 200 with a text that tells of an error, the same each time, and that text was kept as the
+/// file: also where the bytes of a document may differ from the listing.
+#[tokio::test]
+async fn elastic_1568_a_text_that_tells_of_an_error_is_no_content() {
+    let world = one_file("report.docx").await;
+    add(&world, "log_Error.txt", 10);
+    // A file may have such a name itself.
+    world.run_to_equality().await;
+    world.drive.apply(&Change::Edit { item: "/report.docx".into(), size: None }).unwrap();
+    let old = std::fs::read(world.mirror().join("report.docx")).unwrap();
+    world.sim.faults().add(Fault::new(FaultKind::ErrorFile));
+    let run = world.run_to_end().await;
+    assert_eq!(only_issue(&run), ("report.docx", "ERROR_TEXT"));
+    assert!(std::fs::read(world.mirror().join("report.docx")).unwrap() == old);
+    world.sim.faults().clear();
+    world.drive.apply(&Change::Edit { item: "/report.docx".into(), size: None }).unwrap();
+    world.run_to_equality().await;
+    world.end().await;
+}
+
 /// abraunegg/onedrive#2433, #2492 and #2654: without a hash, or with one that is not that of the bytes, files came again and again.
 #[tokio::test]
 async fn abraunegg_2433_files_without_a_hash_are_transferred_once() {
