@@ -8,7 +8,6 @@
 //! whole, and kills in each of those phases on purpose.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use proto::token::v1::{ConnectionState, GetConnectionRequest, RefreshConnectionRequest, RefreshOutcome};
 use service_kit::{
     clock::SystemClock,
@@ -27,7 +27,6 @@ use token_service::{
     domain::{names::ConnectionName, refresh_lease::Standing},
     store::Store,
 };
-use tokio::task::JoinSet;
 
 use crate::{
     processes::Process,
@@ -46,6 +45,9 @@ const MOST_BEFORE: u64 = 5;
 const LONGEST_AFTER_MICROS: u64 = 6000;
 /// Longest life of a process that is killed whatever it does.
 const LONGEST_LIFE_MILLIS: u64 = 150;
+
+/// Connections that are asked for at once in the end.
+const AT_ONCE: usize = 16;
 
 /// A connection in whose rotation a process was killed.
 struct Victim {
@@ -115,32 +117,33 @@ async fn look_after(process: &Process, store: &Store, victims: &[Victim]) -> Vec
         })
         .await;
     }
-    let mut checks = JoinSet::new();
-    for (number, victim) in victims.iter().enumerate() {
-        let (mut connections, name) = (process.connections.clone(), name(&victim.id));
-        checks.spawn(async move {
-            let request = GetConnectionRequest { name: name.clone() };
-            let before = connections.get_connection(request.clone()).await.unwrap().into_inner();
-            let before = before.connection.unwrap();
-            assert_eq!(before.state(), ConnectionState::Active, "nobody asked yet");
-            let refreshed = connections.refresh_connection(RefreshConnectionRequest { name }).await;
-            let after = connections.get_connection(request).await.unwrap().into_inner().connection.unwrap();
-            assert_eq!(after.refresh_outcome(), RefreshOutcome::Known, "{refreshed:?}");
-            let lost = match refreshed {
-                Ok(_) => None,
-                Err(status) => {
-                    assert_eq!(status_reason(&status).as_deref(), Some("NEEDS_REAUTH"), "{status}");
-                    Some(after.state_cause.clone())
-                }
-            };
-            let expected =
-                if lost.is_none() { ConnectionState::Active } else { ConnectionState::NeedsReauth };
-            assert_eq!(after.state(), expected);
-            (number, Found { was_unknown: before.refresh_outcome() == RefreshOutcome::Unknown, lost })
-        });
+    let mut found = Vec::with_capacity(victims.len());
+    // The service would ask later, and say so, if it were asked for more at once than one directory stands.
+    for victims in victims.chunks(AT_ONCE) {
+        found.extend(join_all(victims.iter().map(|victim| look_at(process, victim))).await);
     }
-    let found: BTreeMap<usize, Found> = checks.join_all().await.into_iter().collect();
-    found.into_values().collect()
+    found
+}
+
+async fn look_at(process: &Process, victim: &Victim) -> Found {
+    let (mut connections, name) = (process.connections.clone(), name(&victim.id));
+    let request = GetConnectionRequest { name: name.clone() };
+    let before = connections.get_connection(request.clone()).await.unwrap().into_inner();
+    let before = before.connection.unwrap();
+    assert_eq!(before.state(), ConnectionState::Active, "nobody asked yet");
+    let refreshed = connections.refresh_connection(RefreshConnectionRequest { name }).await;
+    let after = connections.get_connection(request).await.unwrap().into_inner().connection.unwrap();
+    assert_eq!(after.refresh_outcome(), RefreshOutcome::Known, "{refreshed:?}");
+    let lost = match refreshed {
+        Ok(_) => None,
+        Err(status) => {
+            assert_eq!(status_reason(&status).as_deref(), Some("NEEDS_REAUTH"), "{status}");
+            Some(after.state_cause.clone())
+        }
+    };
+    let expected = if lost.is_none() { ConnectionState::Active } else { ConnectionState::NeedsReauth };
+    assert_eq!(after.state(), expected);
+    Found { was_unknown: before.refresh_outcome() == RefreshOutcome::Unknown, lost }
 }
 
 /// How the kills ended.
