@@ -11,6 +11,8 @@ pub enum Exit {
     Failure,
     /// 64: the command line is wrong.
     Usage,
+    /// 65: what was checked is not as it should be.
+    Differs,
     /// 69: a service that is needed does not answer.
     Unavailable,
     /// 74: reading or writing failed.
@@ -30,6 +32,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failure => 1,
             Self::Usage => 64,
+            Self::Differs => 65,
             Self::Unavailable => 69,
             Self::Io => 74,
             Self::TryAgain => 75,

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     client::Endpoints,
-    commands::{completions, connect, connections, demo, runs, source, status, sync, up, webhooks},
+    commands::{completions, connect, connections, demo, runs, source, status, sync, up, verify, webhooks},
 };
 
 /// Keeps mirrors of OneDrive and SharePoint drives, and the keys to them apart.
@@ -45,6 +45,10 @@ pub enum Command {
     Source(source::Arguments),
     /// Mirrors a source now and watches it.
     Sync(sync::Arguments),
+    /// Reads a mirror anew, every file of it, and says what is not as it was put there: files and folders that are missing, bytes that
+    /// are others, things of another kind, and what is not the drive's. Changes nothing, asks Microsoft for nothing, and works on a
+    /// suspended source as well. Exit code 65 when something is not as it should be; what is not the drive's is no fault.
+    Verify(verify::Arguments),
     /// Lists, shows and steers runs.
     Runs(runs::Arguments),
     /// Lists the news of connections that webhook endpoints were not told.

@@ -8,6 +8,7 @@ use crate::{
     output::Output,
 };
 
+mod asked;
 pub mod completions;
 pub mod connect;
 pub mod connections;
@@ -18,6 +19,7 @@ pub mod source;
 pub mod status;
 pub mod sync;
 pub mod up;
+pub mod verify;
 pub mod webhooks;
 
 /// Runs one command.
@@ -34,6 +36,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Connections(arguments) => connections::run(arguments, endpoints, *output).await,
         Command::Source(arguments) => source::run(arguments, endpoints, *output).await,
         Command::Sync(arguments) => sync::run(arguments, endpoints, *output).await,
+        Command::Verify(arguments) => verify::run(arguments, endpoints, *output).await,
         Command::Runs(arguments) => runs::run(arguments, endpoints, *output).await,
         Command::Webhooks(arguments) => webhooks::run(arguments, endpoints, *output).await,
         Command::Status(arguments) => status::run(arguments, endpoints, *output).await,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-use proto::sync::v1::{Run, RunPhase, RunState, RunStats};
+use proto::sync::v1::{Run, RunPhase, RunState, RunStats, Verification};
 use service_kit::clock::duration_from_proto;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ const TICK: Duration = Duration::from_millis(120);
 const LISTING: &str = "  listing       {spinner} {msg}";
 const TRANSFERRING: &str =
     "  transferring  [{bar:30}] {msg} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+const VERIFYING: &str = "  verifying     [{bar:30}] {msg} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
 const CURRENT: &str = "  {wide_msg}";
 /// Files that are shown while they are transferred.
 const FILES_SHOWN: usize = 3;
@@ -35,6 +36,9 @@ enum Form {
 }
 
 struct Bars {
+    all: MultiProgress,
+    /// Of a run that verifies.
+    verifying: Option<ProgressBar>,
     listing: ProgressBar,
     transferring: ProgressBar,
     current: ProgressBar,
@@ -83,6 +87,9 @@ impl RunProgress {
     /// Ends the display; bars stay on the screen as they are.
     pub fn finish(self) {
         if let Form::Bars(bars) = self.form {
+            if let Some(verifying) = &bars.verifying {
+                verifying.abandon();
+            }
             bars.listing.abandon();
             bars.transferring.abandon();
             bars.current.finish_and_clear();
@@ -97,10 +104,22 @@ impl Bars {
         let transferring = all.add(ProgressBar::new(0).with_style(style(TRANSFERRING)));
         let current = all.add(ProgressBar::new_spinner().with_style(style(CURRENT)));
         listing.enable_steady_tick(TICK);
-        Self { listing, transferring, current }
+        Self { all, verifying: None, listing, transferring, current }
     }
 
-    fn update(&self, run: &Run, stats: &RunStats) {
+    fn update(&mut self, run: &Run, stats: &RunStats) {
+        if let Some(verified) = verification(run) {
+            let bar = self
+                .verifying
+                .get_or_insert_with(|| self.all.insert(0, ProgressBar::new(0).with_style(style(VERIFYING))));
+            bar.set_length(count(verified.bytes));
+            bar.set_position(count(verified.bytes_done));
+            bar.set_message(format!(
+                "{}/{} files,",
+                HumanCount(count(verified.files_done)),
+                HumanCount(count(verified.files))
+            ));
+        }
         self.current.set_message(at_hand(run).unwrap_or_default());
         self.listing.set_message(listed(stats));
         self.transferring.set_length(count(stats.bytes_planned));
@@ -126,7 +145,7 @@ impl Lines {
         let ended = !matches!(run.state(), RunState::Running | RunState::Unspecified);
         let due = match &self.last {
             // Nothing has happened yet that is worth a line.
-            None => ended || stats.pages > 0,
+            None => ended || stats.pages > 0 || verification(run).is_some(),
             Some((at, last)) => *last != line && (ended || now.duration_since(*at) >= LINE_INTERVAL),
         };
         due.then(|| {
@@ -158,7 +177,22 @@ fn line(run: &Run, stats: &RunStats) -> String {
     throttled(run).map_or(line.clone(), |waits| format!("{line}; {waits}"))
 }
 
+fn verification(run: &Run) -> Option<&Verification> {
+    run.activity.as_ref()?.verification.as_ref()
+}
+
 fn progress(run: &Run, stats: &RunStats) -> String {
+    if run.phase() == RunPhase::Verifying
+        && let Some(verified) = verification(run)
+    {
+        return format!(
+            "verifying: {} of {} files, {} of {}",
+            HumanCount(count(verified.files_done)),
+            HumanCount(count(verified.files)),
+            HumanBytes(count(verified.bytes_done)),
+            HumanBytes(count(verified.bytes))
+        );
+    }
     if run.phase() == RunPhase::Listing || stats.files_planned == 0 {
         return format!("listing: {}", listed(stats));
     }
@@ -237,8 +271,23 @@ mod tests {
     }
 
     #[test]
+    fn a_verification_says_how_far_it_is() {
+        let verification = Verification { files_done: 3, bytes_done: 1024, files: 10, bytes: 2048 };
+        let activity = RunActivity { verification: Some(verification), ..RunActivity::default() };
+        let verifying = Run {
+            activity: Some(activity),
+            ..run(RunPhase::Verifying, RunState::Running, RunStats::default())
+        };
+        let mut lines = Lines::default();
+        assert_eq!(
+            next(&mut lines, &verifying).as_deref(),
+            Some("verifying: 3 of 10 files, 1.00 KiB of 2.00 KiB")
+        );
+    }
+
+    #[test]
     fn templates_are_ones() {
-        for template in [LISTING, TRANSFERRING, CURRENT] {
+        for template in [LISTING, TRANSFERRING, VERIFYING, CURRENT] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -181,9 +181,9 @@ pub struct Run {
     pub name: String,
     /// `RUNNING`, `SUCCEEDED`, `PARTIAL`, `FAILED`, `NEEDS_PERSON` or `CANCELLED`.
     pub state: String,
-    /// `SYNC`, or `PLAN` for one that only looks.
+    /// `SYNC`; `PLAN` or `VERIFY` for one that only looks.
     pub kind: String,
-    /// `LISTING`, `APPLYING` or `WAITING`.
+    /// `LISTING`, `APPLYING`, `WAITING` or `VERIFYING`.
     pub phase: Option<String>,
     /// Machine-readable reason when it did not succeed.
     pub reason: Option<String>,
@@ -205,7 +205,9 @@ pub struct Run {
     pub issues: Vec<ItemIssue>,
     /// What is not the drive's and was kept.
     pub notices: Vec<Notice>,
-    /// Files being transferred.
+    /// How far the verification is, or came.
+    pub verification: Option<Verification>,
+    /// Files being transferred or verified.
     pub current_files: Vec<CurrentFile>,
     /// Files whose transfer took longest.
     pub slowest_items: Vec<SlowItem>,
@@ -216,7 +218,8 @@ pub struct Run {
 /// Something that a run found that only looks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `MAKE_FOLDER`, `MOVE`, `TRANSFER`, `SET_TIME`, `DELETE`, `KEEP` or `LEAVE`.
+    /// Of a plan `MAKE_FOLDER`, `MOVE`, `TRANSFER`, `SET_TIME`, `DELETE`, `KEEP` or `LEAVE`; of a verification `MISSING`, `CHANGED`,
+    /// `EXTRA`, `WRONG_KIND` or `UNVERIFIABLE`.
     pub kind: String,
     /// Where, at the destination.
     pub path: String,
@@ -261,7 +264,20 @@ impl From<sync::FindingCount> for FindingCount {
     }
 }
 
-/// A file being transferred.
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Files that are verified.
+    pub files_done: i64,
+    /// Bytes of those, and what was read of files under way.
+    pub bytes_done: i64,
+    /// Files that the destination should have.
+    pub files: i64,
+    /// Bytes of those.
+    pub bytes: i64,
+}
+
+/// A file being transferred or verified.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CurrentFile {
     /// Path at the destination.
@@ -392,6 +408,12 @@ impl From<sync::Run> for Run {
                 local_kept: did.local_kept,
             },
             notices: proto.notices.into_iter().map(Notice::from).collect(),
+            verification: activity.verification.map(|verified| Verification {
+                files_done: verified.files_done,
+                bytes_done: verified.bytes_done,
+                files: verified.files,
+                bytes: verified.bytes,
+            }),
             current_files: activity
                 .current_files
                 .into_iter()

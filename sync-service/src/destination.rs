@@ -20,7 +20,8 @@ pub use error::DestinationError;
 pub use intent::{Change, Intent, Made};
 pub use kept::{Kept, KeptReason};
 pub use local_folder::{
-    DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, LocalFolder, LocalFolderOptions, Onlooker, Place,
+    DEFAULT_BIN_RETENTION, DEFAULT_RESERVE, Entered, Extra, Inspected, LocalFolder, LocalFolderOptions,
+    Names, Onlooker, OpenFolder, Place, STAGING_FOLDER, Unlike,
 };
 pub use marker::Marker;
 use service_kit::clock::Timestamp;

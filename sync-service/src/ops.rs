@@ -9,6 +9,7 @@ pub mod finish_run;
 pub mod lease_run;
 mod leased;
 pub mod list_actions;
+pub mod list_applied;
 mod paths;
 mod places;
 pub mod plan_run;

@@ -10,6 +10,7 @@ mod get_run;
 mod get_source;
 mod lease_run;
 mod list_actions;
+mod list_applied;
 mod list_findings;
 mod list_runs;
 mod list_sources;
@@ -173,6 +174,12 @@ impl pb::worker_service_server::WorkerService for Workers {
     }
     async fn plan_run(&self, request: Request<Streaming<pb::PlanRunRequest>>) -> Answer<Self::PlanRunStream> {
         Ok(plan_run::answer(&self.ctx, &self.shutdown, request.into_inner()))
+    }
+    async fn list_applied(
+        &self,
+        request: Request<pb::ListAppliedRequest>,
+    ) -> Answer<pb::ListAppliedResponse> {
+        list_applied::answer(&self.ctx, request.into_inner()).await
     }
     async fn report_findings(
         &self,

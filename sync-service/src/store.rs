@@ -3,6 +3,7 @@
 //! Functions take a connection or a transaction; transactions are opened by the operations, so that their extent shows there.
 //! No network call happens while one is open.
 
+pub mod applied;
 mod codes;
 pub mod connections;
 pub mod due;

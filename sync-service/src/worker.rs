@@ -4,6 +4,7 @@
 //! lease ─► ingest: feed pages ─► CommitPage ─► apply: ListActions ─► destination ─► ReportOutcomes ─► FinishRun
 //!            └ heartbeat beside all of it: RenewLease, until it says stop
 //! lease ─► ingest: feed pages ─► PlanRun ─► a look at the destination ─► ReportFindings ─► FinishRun
+//! lease ─► verify: ListApplied ─► every file of the destination read ─► ReportFindings ─► FinishRun
 //! ```
 
 mod apply;
@@ -24,6 +25,7 @@ mod service;
 mod throttle;
 mod tokens;
 mod transfer;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 

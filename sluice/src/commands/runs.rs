@@ -33,7 +33,7 @@ enum Action {
     List(Filter),
     /// Shows everything about one run, with what could not be finished.
     Show(Named),
-    /// Shows a run that only looked, and everything that it found.
+    /// Shows a run that was asked for, such as a plan, and everything that it found.
     Findings(Named),
     /// Asks a run to stop; what is done stays done.
     Cancel(Named),
@@ -195,18 +195,28 @@ fn text(run: &Run) -> String {
     let some = |number: i64| if number == 0 { String::new() } else { self::number(number) };
     let transferred =
         format!("{} files, {}", number(stats.files_transferred), HumanBytes(count(stats.bytes_transferred)));
-    let looks_only = run.kind == "PLAN";
+    let kind = match run.kind.as_str() {
+        "PLAN" => "plan: nothing is changed",
+        "VERIFY" => "verification: nothing is changed",
+        _ => "",
+    };
+    let verified = run.verification.as_ref().map(|verified| {
+        let (done, all) = (number(verified.files_done), number(verified.files));
+        format!("{done} of {all} files, {}", HumanBytes(count(verified.bytes_done)))
+    });
+    let listed = format!("{} items on {} pages", number(stats.items_listed), number(stats.pages));
     let mut text = details(&[
         ("run", &run.name),
-        ("kind", if looks_only { "plan: nothing is changed" } else { "" }),
+        ("kind", kind),
         ("state", &in_words(&run.state)),
         ("reason", &optional(&run.reason)),
         ("detail", &optional(&run.detail)),
         ("started", &optional(&run.create_time)),
         ("ended", &optional(&run.end_time)),
-        ("listed", &format!("{} items on {} pages", number(stats.items_listed), number(stats.pages))),
+        ("verified", &optional(&verified)),
+        ("listed", if run.kind == "VERIFY" { "" } else { &listed }),
         ("because", &optional(&run.listing_cause.as_deref().and_then(listing_cause).map(str::to_owned))),
-        ("transferred", if looks_only { "" } else { &transferred }),
+        ("transferred", if kind.is_empty() { &transferred } else { "" }),
         ("folders made", &some(stats.folders_made)),
         ("moved", &some(stats.items_moved)),
         ("deleted", &some(stats.items_deleted)),

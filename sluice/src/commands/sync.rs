@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use clap::Args;
 use proto::sync::v1::{
-    GetRunRequest, GetSourceRequest, Run as ProtoRun, RunKind, RunPhase, RunState, Source as ProtoSource,
-    StartRunRequest, SyncSourceRequest, WatchRunRequest,
+    GetRunRequest, GetSourceRequest, Run as ProtoRun, RunKind, RunState, Source as ProtoSource,
+    SyncSourceRequest, WatchRunRequest,
 };
 use service_kit::exit::Exit;
 use tokio::time::Instant;
 
 use crate::{
     client::{Endpoints, call},
-    commands::{findings, runs::show},
+    commands::{
+        asked::{self, Answer, Wish},
+        findings,
+        runs::show,
+    },
     failure::Failure,
     follow::{Broken, follow},
     names::SourceName,
@@ -98,55 +102,15 @@ async fn plan(
     endpoints: &Endpoints,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let request = StartRunRequest { name: name.to_string(), kind: RunKind::Plan.into() };
-    let answer = endpoints.sources().await?.start_run(call(request)).await;
-    let asked = answer.map_err(|status| Failure::from_status(&format!("plan {name}"), &status))?;
-    let asked = asked.into_inner().run.unwrap_or_default();
-    if no_watch {
-        show(&Run::from(asked), output)?;
-        return Ok(Exit::Done);
-    }
-    let made = async {
-        wait_for_worker(&asked.name, endpoints, output).await?;
-        watch(&asked.name, endpoints, output).await
-    };
-    tokio::select! {
-        made = made => {
-            let made = made?;
+    let wish = Wish { name, kind: RunKind::Plan, verb: "plan", no_watch };
+    match asked::ask(wish, endpoints, output).await? {
+        Answer::Unwatched(exit) => Ok(exit),
+        Answer::Ended(made) => {
             let held = made.stats.is_some_and(|stats| stats.deletions_held > 0);
             let exit = if held { Exit::NeedsPerson } else { exit_of(made.state()) };
-            findings::show(Run::from(made), endpoints, output).await?;
+            findings::show(Run::from(*made), endpoints, output).await?;
             Ok(exit)
         }
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| Failure::from_error(Exit::Failure, "cannot listen for ctrl-c", &error))?;
-            output.prompt(&format!("\nthe plan is made without being watched; `sluice runs findings {}` shows it", asked.name));
-            Ok(Exit::TryAgain)
-        }
-    }
-}
-
-/// Waits until a worker has taken a run that was asked for.
-async fn wait_for_worker(name: &str, endpoints: &Endpoints, output: Output) -> Result<(), Failure> {
-    let since = Instant::now();
-    let mut remarked = false;
-    loop {
-        let run = follow(&format!("watch {name}"), async || {
-            let mut client = endpoints.runs().await.map_err(Broken::Gone)?;
-            let answer = client.get_run(call(GetRunRequest { name: name.to_owned() })).await?;
-            Ok(answer.into_inner().run.unwrap_or_default())
-        })
-        .await?;
-        if run.phase() != RunPhase::Waiting || run.state() != RunState::Running {
-            return Ok(());
-        }
-        if !remarked && since.elapsed() >= PATIENCE {
-            remarked = true;
-            output.note(
-                "waiting for a worker that is free; `sluice up` runs some, as does `sync-worker serve`",
-            );
-        }
-        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
@@ -216,7 +180,8 @@ pub(super) async fn watch(name: &str, endpoints: &Endpoints, output: Output) -> 
     ended
 }
 
-fn exit_of(state: RunState) -> Exit {
+/// The exit code of a command that did this run.
+pub(super) fn exit_of(state: RunState) -> Exit {
     match state {
         RunState::Succeeded => Exit::Done,
         RunState::NeedsPerson => Exit::NeedsPerson,

@@ -8,4 +8,5 @@ mod help;
 mod journey;
 mod plan;
 mod up;
+mod verify;
 mod world;

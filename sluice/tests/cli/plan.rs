@@ -7,11 +7,11 @@ use simulator::{Change, DriveSpec, FIRST_USER, PUBLIC_CLIENT_ID, Simulator};
 
 use crate::world::{Up, world};
 
-const MAIL: &str = "tenants/acme/connections/mail";
-const DOCS: &str = "tenants/acme/sources/docs";
+pub(crate) const MAIL: &str = "tenants/acme/connections/mail";
+pub(crate) const DOCS: &str = "tenants/acme/sources/docs";
 
 /// Connects the first user's account.
-fn connect(simulator: &Simulator, up: &Up) {
+pub(crate) fn connect(simulator: &Simulator, up: &Up) {
     let scopes = "Files.Read.All offline_access";
     let token = simulator.issue_refresh_token(PUBLIC_CLIENT_ID, scopes, FIRST_USER).unwrap();
     let mut command = up.command(&["connect", MAIL, "--import", "-", "--scope", "Files.Read.All"]);

@@ -40,10 +40,10 @@ enum Command {
         #[arg(long, value_parser = SourceName::parse)]
         source: SourceName,
     },
-    /// Runs whatever is due, and makes the plans that were asked for, until there is nothing: the form for CronJobs, any number in
-    /// parallel.
+    /// Runs whatever is due, and makes the plans and verifications that were asked for, until there is nothing: the form for CronJobs,
+    /// any number in parallel.
     Drain,
-    /// Runs whatever becomes due, and makes the plans that are asked for, until SIGTERM or ctrl-c.
+    /// Runs whatever becomes due, and makes the plans and verifications that are asked for, until SIGTERM or ctrl-c.
     Serve,
 }
 

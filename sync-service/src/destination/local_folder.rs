@@ -5,6 +5,7 @@
 //! and on disk.
 
 mod bin;
+mod inspect;
 mod journal;
 mod keep;
 mod new_file;
@@ -34,8 +35,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use self::onlooker::{Onlooker, Place};
 use self::spot::Spot;
+pub use self::{
+    inspect::{Entered, Extra, Inspected, Names, OpenFolder, Unlike},
+    onlooker::{Onlooker, Place},
+};
 use super::{
     Change, Destination, DestinationError, Intent, Kept, KeptReason, Made, Marker, NewFile, PartFile, Room,
 };
@@ -45,7 +49,7 @@ use crate::domain::baseline::Baseline;
 const TEMPORARY_FOLDER: &str = "tmp";
 
 /// Inside [`OWN_FOLDER`](crate::domain::local_name::OWN_FOLDER): items set aside while another takes their place.
-const STAGING_FOLDER: &str = "staging";
+pub const STAGING_FOLDER: &str = "staging";
 
 /// How long deleted files are kept unless asked otherwise.
 pub const DEFAULT_BIN_RETENTION: Duration = Duration::from_hours(30 * 24);

@@ -14,7 +14,7 @@ const MAX_PATH: usize = 500;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Activity {
-    /// Files being transferred, those under way for longest first.
+    /// Files being transferred or verified, those under way for longest first.
     pub current: Vec<CurrentFile>,
     /// Files whose transfer took longest, the slowest first.
     pub slowest: Vec<SlowItem>,
@@ -22,16 +22,32 @@ pub struct Activity {
     pub throttled_for: Option<Duration>,
     /// Requests that may be under way at once.
     pub requests_limit: u32,
+    /// How far the verification is.
+    pub verification: Option<Verification>,
 }
 
-/// A file being transferred.
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Verification {
+    /// Files that are verified.
+    pub files_done: i64,
+    /// Bytes of those, and what was read of files that are under way.
+    pub bytes_done: i64,
+    /// Files that the destination should have.
+    pub files: i64,
+    /// Bytes of those.
+    pub bytes: i64,
+}
+
+/// A file being transferred or verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CurrentFile {
     /// Path at the destination.
     pub path: String,
     /// Listed size in bytes.
     pub size: i64,
-    /// Bytes that came by now.
+    /// Bytes that came by now, or were read.
     pub received: i64,
 }
 
@@ -47,7 +63,7 @@ pub struct SlowItem {
 }
 
 impl Activity {
-    /// What is stored after a report: the slowest of both, and otherwise what is reported now.
+    /// What is stored after a report: the slowest of both, how far a verification came, and otherwise what is reported now.
     #[must_use]
     pub fn after(&self, reported: Self) -> Self {
         let mut slowest = reported.slowest;
@@ -60,13 +76,14 @@ impl Activity {
         for file in &mut current {
             file.path = file.path.chars().take(MAX_PATH).collect();
         }
-        Self { current, slowest: slowest_of(slowest), ..reported }
+        let verification = reported.verification.or(self.verification);
+        Self { current, slowest: slowest_of(slowest), verification, ..reported }
     }
 
     /// What is left of it when the run has ended.
     #[must_use]
     pub fn ended(self) -> Self {
-        Self { slowest: self.slowest, ..Self::default() }
+        Self { slowest: self.slowest, verification: self.verification, ..Self::default() }
     }
 }
 

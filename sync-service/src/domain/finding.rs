@@ -22,6 +22,16 @@ pub enum FindingKind {
     Keep,
     /// It differs and would stay as it is.
     Leave,
+    /// A file or folder of the drive's is not there.
+    Missing,
+    /// A file has other bytes than were put there.
+    Changed,
+    /// Something is there that is not the drive's.
+    Extra,
+    /// Something else is where a file or a folder of the drive's should be.
+    WrongKind,
+    /// It cannot be told.
+    Unverifiable,
 }
 
 /// One thing that was found.

@@ -34,6 +34,8 @@ pub enum RunKind {
     Sync,
     /// Find out what that would change.
     Plan,
+    /// Compare the destination with what the index says it has.
+    Verify,
 }
 
 /// Which part of the work a run is at.
@@ -45,6 +47,8 @@ pub enum RunPhase {
     Applying,
     /// Waiting for a worker.
     Waiting,
+    /// Comparing the destination with what it should have.
+    Verifying,
 }
 
 /// How a worker says its work ended.

@@ -93,11 +93,11 @@ async fn lease_named(ctx: &Ctx, worker: &str, name: &SourceName) -> Result<Lease
 /// A run that only looks. People ask for those one by one, so they are outside of turns and caps.
 async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Option<Leased>, OpError> {
     let now = ctx.now();
-    if kinds.is_empty() || !due::any_waiting(ctx.store.read(), now).await? {
+    if kinds.is_empty() || !due::any_waiting(ctx.store.read(), kinds, now).await? {
         return Ok(None);
     }
     let txn = ctx.store.begin().await?;
-    let Some(mut source) = due::lock_waiting(txn.conn(), now).await? else { return Ok(None) };
+    let Some(mut source) = due::lock_waiting(txn.conn(), kinds, now).await? else { return Ok(None) };
     let Some(key) = source.waiting_run else { return Ok(None) };
     let run = runs::by_key(txn.conn(), key).await?;
     let Some(mut run) = run.filter(|run| run.end_time.is_none()) else {
@@ -106,9 +106,6 @@ async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Opt
         txn.commit().await?;
         return Ok(None);
     };
-    if !kinds.contains(&run.kind) {
-        return Ok(None);
-    }
     if let Some(open) = source.open_run.filter(|open| *open != key)
         && let Some(open) = runs::by_key(txn.conn(), open).await?
     {
@@ -121,7 +118,7 @@ async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Opt
     findings::clear(txn.conn(), source.key).await?;
     run.findings = FindingCounts::default();
     run.counts.deletions_held = 0;
-    run.phase = RunPhase::Listing;
+    run.phase = if run.kind == RunKind::Verify { RunPhase::Verifying } else { RunPhase::Listing };
     let run = take_over(txn.conn(), run).await?;
     let leased = hold(txn.conn(), worker, source, run, &ctx.settings, now).await?;
     txn.commit().await?;

@@ -12,6 +12,7 @@ use crate::{
         baseline::Baseline,
         filter::{Filter, Pattern},
         finding::{Finding, FindingKind},
+        item::{Item, Kind},
         listing::ListingCause,
         run::{Notice, RunKind, RunPhase, RunState},
         source::{Destination, Health, Source},
@@ -76,6 +77,7 @@ pub(super) fn run(named: &NamedRun, issues: &[Issue], notices: Vec<Notice>) -> p
             RunPhase::Listing => pb::RunPhase::Listing,
             RunPhase::Applying => pb::RunPhase::Applying,
             RunPhase::Waiting => pb::RunPhase::Waiting,
+            RunPhase::Verifying => pb::RunPhase::Verifying,
         }
         .into(),
         reason: run.reason.clone(),
@@ -158,6 +160,12 @@ fn activity(activity: &Activity) -> pb::RunActivity {
             .collect(),
         throttled_for: activity.throttled_for.map(duration_to_proto),
         requests_limit: i32::try_from(activity.requests_limit).unwrap_or(i32::MAX),
+        verification: activity.verification.map(|verified| pb::Verification {
+            files_done: verified.files_done,
+            bytes_done: verified.bytes_done,
+            files: verified.files,
+            bytes: verified.bytes,
+        }),
     }
 }
 
@@ -165,6 +173,7 @@ pub(super) fn run_kind(kind: RunKind) -> pb::RunKind {
     match kind {
         RunKind::Sync => pb::RunKind::Sync,
         RunKind::Plan => pb::RunKind::Plan,
+        RunKind::Verify => pb::RunKind::Verify,
     }
 }
 
@@ -177,6 +186,11 @@ fn finding_kind(kind: FindingKind) -> pb::FindingKind {
         FindingKind::Delete => pb::FindingKind::Delete,
         FindingKind::Keep => pb::FindingKind::Keep,
         FindingKind::Leave => pb::FindingKind::Leave,
+        FindingKind::Missing => pb::FindingKind::Missing,
+        FindingKind::Changed => pb::FindingKind::Changed,
+        FindingKind::Extra => pb::FindingKind::Extra,
+        FindingKind::WrongKind => pb::FindingKind::WrongKind,
+        FindingKind::Unverifiable => pb::FindingKind::Unverifiable,
     }
 }
 
@@ -198,6 +212,13 @@ pub(super) fn planned(planned: Planned) -> pb::PlannedAction {
         new_quick_xor_hash: place.new_hash,
     });
     pb::PlannedAction { finding: Some(finding(planned.finding)), place }
+}
+
+/// What the destination has of an item; nothing where it has none of it.
+pub(super) fn applied_item(item: Item) -> Option<pb::AppliedItem> {
+    let applied = item.applied?;
+    let file = (applied.kind == Kind::File).then(|| file_state(applied.file));
+    Some(pb::AppliedItem { item_id: item.id, name: applied.name, file })
 }
 
 fn run_state(state: RunState) -> pb::RunState {

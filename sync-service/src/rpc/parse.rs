@@ -10,7 +10,7 @@ use service_kit::{
 };
 
 use crate::domain::{
-    activity::{Activity, CurrentFile, SlowItem},
+    activity::{Activity, CurrentFile, SlowItem, Verification},
     baseline::Baseline,
     filter::{Filter, MAX_PATTERNS, Pattern},
     finding::{Finding, FindingKind},
@@ -54,6 +54,7 @@ pub(super) fn run_kind(kind: i32) -> Option<RunKind> {
     match pb::RunKind::try_from(kind) {
         Ok(pb::RunKind::Sync) => Some(RunKind::Sync),
         Ok(pb::RunKind::Plan) => Some(RunKind::Plan),
+        Ok(pb::RunKind::Verify) => Some(RunKind::Verify),
         Ok(pb::RunKind::Unspecified) | Err(_) => None,
     }
 }
@@ -68,6 +69,11 @@ pub(super) fn finding(finding: pb::Finding) -> Option<Finding> {
         pb::FindingKind::Delete => FindingKind::Delete,
         pb::FindingKind::Keep => FindingKind::Keep,
         pb::FindingKind::Leave => FindingKind::Leave,
+        pb::FindingKind::Missing => FindingKind::Missing,
+        pb::FindingKind::Changed => FindingKind::Changed,
+        pb::FindingKind::Extra => FindingKind::Extra,
+        pb::FindingKind::WrongKind => FindingKind::WrongKind,
+        pb::FindingKind::Unverifiable => FindingKind::Unverifiable,
         pb::FindingKind::Unspecified => return None,
     };
     Some(Finding {
@@ -137,6 +143,12 @@ pub(super) fn activity(message: Option<pb::RunActivity>) -> Activity {
             .collect(),
         throttled_for: span(message.throttled_for).filter(|wait| !wait.is_zero()),
         requests_limit: u32::try_from(message.requests_limit).unwrap_or_default(),
+        verification: message.verification.map(|verified| Verification {
+            files_done: verified.files_done.max(0),
+            bytes_done: verified.bytes_done.max(0),
+            files: verified.files.max(0),
+            bytes: verified.bytes.max(0),
+        }),
     }
 }
 

@@ -128,6 +128,7 @@ pub(super) fn run_kind_code(kind: RunKind) -> i16 {
     match kind {
         RunKind::Sync => 0,
         RunKind::Plan => 1,
+        RunKind::Verify => 2,
     }
 }
 
@@ -135,6 +136,7 @@ pub(super) fn run_kind(code: i16) -> Result<RunKind, StoreError> {
     match code {
         0 => Ok(RunKind::Sync),
         1 => Ok(RunKind::Plan),
+        2 => Ok(RunKind::Verify),
         other => Err(impossible("runs", "kind", other)),
     }
 }
@@ -148,6 +150,11 @@ pub(super) fn finding_code(kind: FindingKind) -> i16 {
         FindingKind::Delete => 5,
         FindingKind::Keep => 6,
         FindingKind::Leave => 7,
+        FindingKind::Missing => 8,
+        FindingKind::Changed => 9,
+        FindingKind::Extra => 10,
+        FindingKind::WrongKind => 11,
+        FindingKind::Unverifiable => 12,
     }
 }
 
@@ -160,6 +167,11 @@ pub(super) fn finding(code: i16) -> Result<FindingKind, StoreError> {
         5 => Ok(FindingKind::Delete),
         6 => Ok(FindingKind::Keep),
         7 => Ok(FindingKind::Leave),
+        8 => Ok(FindingKind::Missing),
+        9 => Ok(FindingKind::Changed),
+        10 => Ok(FindingKind::Extra),
+        11 => Ok(FindingKind::WrongKind),
+        12 => Ok(FindingKind::Unverifiable),
         other => Err(impossible("run_findings", "kind", other)),
     }
 }
@@ -192,6 +204,7 @@ pub(super) fn run_phase_code(phase: RunPhase) -> i16 {
         RunPhase::Listing => 1,
         RunPhase::Applying => 2,
         RunPhase::Waiting => 3,
+        RunPhase::Verifying => 4,
     }
 }
 
@@ -200,6 +213,7 @@ pub(super) fn run_phase(code: i16) -> Result<RunPhase, StoreError> {
         1 => Ok(RunPhase::Listing),
         2 => Ok(RunPhase::Applying),
         3 => Ok(RunPhase::Waiting),
+        4 => Ok(RunPhase::Verifying),
         other => Err(impossible("runs", "phase", other)),
     }
 }

@@ -2,17 +2,20 @@
 
 use sea_orm::{
     ColumnTrait as _, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Statement,
+    QuerySelect as _, QueryTrait as _, Statement,
     sea_query::{Condition, LockBehavior, LockType},
 };
 use service_kit::{clock::Timestamp, resource_name::ResourceId};
 
 use super::{
-    Connection, StoreError,
-    entity::source::{Column, Entity},
+    Connection, StoreError, codes,
+    entity::{
+        run,
+        source::{Column, Entity},
+    },
     sources,
 };
-use crate::domain::{fairness::Claim, source::Source};
+use crate::domain::{fairness::Claim, run::RunKind, source::Source};
 
 /// Most sources, due or under way, that are weighed at once; the longest due come first.
 const MAX_DUE: usize = 100_000;
@@ -36,24 +39,31 @@ pub async fn any(conn: &impl Connection, now: Timestamp) -> Result<bool, StoreEr
     Ok(conn.query_one_raw(statement).await?.is_some())
 }
 
-/// Whether a run that only looks waits for a worker.
+/// Whether a run of these kinds that was asked for waits for a worker.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn any_waiting(conn: &impl Connection, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = format!("SELECT 1 FROM sources s WHERE s.waiting_run_key IS NOT NULL AND {FREE} LIMIT 1");
-    let statement =
-        Statement::from_sql_and_values(conn.get_database_backend(), sql, [now.as_millis().into()]);
-    Ok(conn.query_one_raw(statement).await?.is_some())
+pub async fn any_waiting(
+    conn: &impl Connection,
+    kinds: &[RunKind],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let waiting =
+        Entity::find().select_only().column(Column::SourceKey).filter(waiting(kinds)).filter(free(now));
+    Ok(waiting.limit(1).into_tuple::<i64>().one(conn).await?.is_some())
 }
 
-/// Picks the source whose run that only looks has waited longest, and keeps other workers from picking it.
+/// Picks the source whose run of these kinds has waited longest, and keeps other workers from picking it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock_waiting(conn: &impl Connection, now: Timestamp) -> Result<Option<Source>, StoreError> {
+pub async fn lock_waiting(
+    conn: &impl Connection,
+    kinds: &[RunKind],
+    now: Timestamp,
+) -> Result<Option<Source>, StoreError> {
     Entity::find()
-        .filter(Column::WaitingRunKey.is_not_null())
+        .filter(waiting(kinds))
         .filter(free(now))
         .order_by_asc(Column::WaitingRunKey)
         .limit(1)
@@ -62,6 +72,17 @@ pub async fn lock_waiting(conn: &impl Connection, now: Timestamp) -> Result<Opti
         .await?
         .map(sources::read)
         .transpose()
+}
+
+/// A run of these kinds waits.
+fn waiting(kinds: &[RunKind]) -> Condition {
+    let runs = run::Entity::find()
+        .select_only()
+        .column(run::Column::RunKey)
+        .filter(run::Column::Kind.is_in(kinds.iter().map(|kind| codes::run_kind_code(*kind))))
+        .into_query();
+    let some = Column::WaitingRunKey.is_not_null();
+    Condition::all().add(some).add(Column::WaitingRunKey.in_subquery(runs))
 }
 
 fn free(now: Timestamp) -> Condition {

@@ -28,11 +28,16 @@ pub(super) async fn keep(
     let ttl = lease.ttl.as_ref().and_then(duration_from_proto).unwrap_or(crate::ops::LEASE_TTL);
     let (rhythm, quiet_rhythm) = (RHYTHM.min(ttl / 4), QUIET_RHYTHM.min(ttl / 3));
     let mut renewed = Instant::now();
-    let mut told = (0, 0, false);
+    let mut told = (0, 0, 0, false);
     loop {
         tokio::time::sleep(rhythm).await;
         let activity = spent.activity();
-        let now = (spent.graph_requests(), spent.bytes_received(), activity.throttled_for.is_some());
+        let now = (
+            spent.graph_requests(),
+            spent.bytes_received(),
+            spent.bytes_verified(),
+            activity.throttled_for.is_some(),
+        );
         if now == told && renewed.elapsed() < quiet_rhythm {
             continue;
         }

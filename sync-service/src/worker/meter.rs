@@ -21,7 +21,10 @@ use crate::domain::activity::{MAX_ENTRIES, SlowItem, slowest_of};
 pub(super) struct Spent {
     graphs: Arc<Clients>,
     requests_before: u64,
+    /// Bytes received.
     bytes: Arc<AtomicU64>,
+    /// Bytes verified.
+    verified: Arc<AtomicU64>,
     files: Arc<Mutex<Files>>,
 }
 
@@ -33,6 +36,21 @@ struct Files {
     /// By order of their beginning; no more than are transferred at once.
     current: BTreeMap<u64, File>,
     slowest: Vec<SlowItem>,
+    verification: Option<Verification>,
+}
+
+/// How far a verification is, but for the bytes.
+struct Verification {
+    files_done: i64,
+    files: i64,
+    bytes: i64,
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Transferring,
+    Verifying,
 }
 
 struct File {
@@ -45,6 +63,7 @@ struct File {
 /// Counts what comes of one file, until it is dropped.
 pub(super) struct Meter {
     spent: Spent,
+    doing: Doing,
     number: u64,
     received: Arc<AtomicU64>,
 }
@@ -52,7 +71,13 @@ pub(super) struct Meter {
 impl Spent {
     pub(super) fn new(graphs: Arc<Clients>) -> Self {
         let requests_before = graphs.requests_sent();
-        Self { graphs, requests_before, bytes: Arc::default(), files: Arc::default() }
+        Self {
+            graphs,
+            requests_before,
+            bytes: Arc::default(),
+            verified: Arc::default(),
+            files: Arc::default(),
+        }
     }
 
     /// Says how this client is throttled from now on.
@@ -62,6 +87,20 @@ impl Spent {
 
     /// A file begins to be transferred.
     pub(super) fn begin(&self, path: &[String], size: i64) -> Meter {
+        self.meter(path, size, Doing::Transferring)
+    }
+
+    /// A verification begins, of so many files and bytes.
+    pub(super) fn begin_verification(&self, files: i64, bytes: i64) {
+        self.lock().verification = Some(Verification { files_done: 0, files, bytes });
+    }
+
+    /// A file begins to be verified.
+    pub(super) fn begin_verifying(&self, path: &[String], size: i64) -> Meter {
+        self.meter(path, size, Doing::Verifying)
+    }
+
+    fn meter(&self, path: &[String], size: i64, doing: Doing) -> Meter {
         let received = Arc::<AtomicU64>::default();
         let file =
             File { path: path.join("/"), size, received: Arc::clone(&received), began: Instant::now() };
@@ -69,7 +108,7 @@ impl Spent {
         files.begun += 1;
         let number = files.begun;
         files.current.insert(number, file);
-        Meter { spent: self.clone(), number, received }
+        Meter { spent: self.clone(), doing, number, received }
     }
 
     pub(super) fn graph_requests(&self) -> i64 {
@@ -78,6 +117,10 @@ impl Spent {
 
     pub(super) fn bytes_received(&self) -> i64 {
         signed(self.bytes.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn bytes_verified(&self) -> i64 {
+        signed(self.verified.load(Ordering::Relaxed))
     }
 
     /// What the run is at now.
@@ -90,6 +133,12 @@ impl Spent {
             slowest_items: files.slowest.iter().map(slow).collect(),
             throttled_for: throttled.map(duration_to_proto),
             requests_limit: i32::try_from(limit).unwrap_or(i32::MAX),
+            verification: files.verification.as_ref().map(|verification| pb::Verification {
+                files_done: verification.files_done,
+                bytes_done: self.bytes_verified(),
+                files: verification.files,
+                bytes: verification.bytes,
+            }),
         }
     }
 
@@ -100,11 +149,18 @@ impl Spent {
 }
 
 impl Meter {
-    /// Bytes came.
+    /// Bytes came, or were read.
     pub(super) fn add(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.received.fetch_add(bytes, Ordering::Relaxed);
-        self.spent.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.sum().fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sum(&self) -> &AtomicU64 {
+        match self.doing {
+            Doing::Transferring => &self.spent.bytes,
+            Doing::Verifying => &self.spent.verified,
+        }
     }
 }
 
@@ -114,6 +170,15 @@ impl Drop for Meter {
         let Some(file) = files.current.remove(&self.number) else { return };
         let duration = file.began.elapsed();
         let received = signed(file.received.load(Ordering::Relaxed));
+        if self.doing == Doing::Verifying {
+            // What need not be read is done as well.
+            let unread = u64::try_from(file.size.saturating_sub(received)).unwrap_or_default();
+            self.sum().fetch_add(unread, Ordering::Relaxed);
+            if let Some(verification) = &mut files.verification {
+                verification.files_done += 1;
+            }
+            return;
+        }
         let mut slowest = std::mem::take(&mut files.slowest);
         slowest.push(SlowItem { path: file.path, received, duration });
         files.slowest = slowest_of(slowest);

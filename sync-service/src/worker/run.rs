@@ -23,6 +23,7 @@ use super::{
     meter::Spent,
     plan, recover, throttle,
     transfer::Transfers,
+    verify,
 };
 use crate::{
     destination::{Destination, DestinationError, LocalFolder, LocalFolderOptions, Marker},
@@ -81,6 +82,7 @@ async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) ->
         // A service of before knows no other kind.
         pb::RunKind::Sync | pb::RunKind::Unspecified => mirror(worker, lease, spent, stop).await,
         pb::RunKind::Plan => plan::plan(worker, lease, spent, stop).await,
+        pb::RunKind::Verify => verify::verify(worker, lease, spent, stop).await,
     }
 }
 

@@ -56,7 +56,7 @@ impl SyncService {
             worker: worker.to_owned(),
             source: source.map(ToString::to_string).unwrap_or_default(),
             wait: Some(duration_to_proto(wait)),
-            kinds: vec![pb::RunKind::Plan.into()],
+            kinds: vec![pb::RunKind::Plan.into(), pb::RunKind::Verify.into()],
         };
         let call = || {
             let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT + wait));
@@ -112,6 +112,17 @@ impl SyncService {
         steps: impl Stream<Item = pb::PlanRunRequest> + Send + 'static,
     ) -> Result<tonic::Streaming<pb::PlanRunResponse>, WorkerError> {
         Ok(self.client.clone().plan_run(steps).await?.into_inner())
+    }
+
+    pub(super) async fn list_applied(
+        &self,
+        request: pb::ListAppliedRequest,
+    ) -> Result<pb::ListAppliedResponse, WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.list_applied(request).await }
+        };
+        self.retried(call).await
     }
 
     pub(super) async fn report_findings(

@@ -4,7 +4,10 @@ use std::{env, fs, os::unix::fs::symlink, path::PathBuf};
 
 use simulator::Change;
 
-use crate::world::{World, small_drive};
+use crate::{
+    verify::verify,
+    world::{World, small_drive},
+};
 
 /// Rounds of random changes.
 const ROUNDS: u64 = 8;
@@ -67,6 +70,7 @@ async fn on_a_file_system_that_folds_names_the_mirror_equals_the_drive() {
     for seed in 0..ROUNDS {
         world.drive.random_changes(seed, 25);
         world.run_to_equality().await;
+        assert_eq!(verify(&world).await.1, Vec::<String>::new());
     }
     world.end().await;
 }

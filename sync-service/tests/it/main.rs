@@ -57,4 +57,6 @@ mod throttling;
 #[cfg(test)]
 mod transfer_faults;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod world;

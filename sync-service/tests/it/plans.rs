@@ -13,17 +13,17 @@ use sync_service::worker::RunEnd;
 
 use crate::world::{SOURCE, Setup, World, empty_drive};
 
-fn apply(world: &World, changes: impl IntoIterator<Item = Change>) {
+pub(crate) fn apply(world: &World, changes: impl IntoIterator<Item = Change>) {
     for change in changes {
         world.drive.apply(&change).unwrap();
     }
 }
 
-fn mkdir(name: &str) -> Change {
+pub(crate) fn mkdir(name: &str) -> Change {
     Change::Mkdir { parent: "/".into(), name: name.into() }
 }
 
-fn file(path: &str, size: u64) -> Change {
+pub(crate) fn file(path: &str, size: u64) -> Change {
     let (parent, name) = path.rsplit_once('/').unwrap();
     let parent = if parent.is_empty() { "/" } else { parent };
     Change::CreateFile { parent: parent.into(), name: name.into(), size }
@@ -38,18 +38,22 @@ fn delete(item: &str) -> Change {
 }
 
 async fn ask(world: &World) -> pb::Run {
-    let request = pb::StartRunRequest { name: SOURCE.into(), kind: pb::RunKind::Plan.into() };
+    ask_for(world, pb::RunKind::Plan).await
+}
+
+pub(crate) async fn ask_for(world: &World, kind: pb::RunKind) -> pb::Run {
+    let request = pb::StartRunRequest { name: SOURCE.into(), kind: kind.into() };
     world.sources().await.start_run(request).await.unwrap().into_inner().run.unwrap()
 }
 
 /// The end of the only run that a worker finds to do.
-async fn only_run(world: &World) -> RunEnd {
+pub(crate) async fn only_run(world: &World) -> RunEnd {
     let mut ends = world.worker().drain().await.unwrap();
     assert_eq!(ends.len(), 1, "{ends:?}");
     ends.remove(0)
 }
 
-async fn findings(world: &World, run: &str) -> Vec<pb::Finding> {
+pub(crate) async fn findings(world: &World, run: &str) -> Vec<pb::Finding> {
     let mut all = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -89,7 +93,7 @@ async fn plan(world: &World) -> (pb::Run, Vec<pb::Finding>) {
 }
 
 /// Every file of the mirror, Sluice's own included, with its time, and everything that the database knows of sources and items.
-async fn everything(world: &World) -> (BTreeMap<String, String>, Vec<String>) {
+pub(crate) async fn everything(world: &World) -> (BTreeMap<String, String>, Vec<String>) {
     let mut files = BTreeMap::new();
     let mut open = vec![world.mirror()];
     while let Some(folder) = open.pop() {
@@ -123,7 +127,7 @@ async fn everything(world: &World) -> (BTreeMap<String, String>, Vec<String>) {
 }
 
 /// Kind and path, with where it is now behind an arrow, and the reason.
-fn lines(found: &[pb::Finding]) -> Vec<String> {
+pub(crate) fn lines(found: &[pb::Finding]) -> Vec<String> {
     let mut lines: Vec<String> = found
         .iter()
         .map(|finding| {
@@ -158,7 +162,7 @@ fn assert_came_true(plan: &pb::Run, run: &pb::Run) {
     assert_eq!(plan.stats.unwrap().deletions_held, did.deletions_held);
 }
 
-async fn suspend(world: &World, suspended: bool) {
+pub(crate) async fn suspend(world: &World, suspended: bool) {
     let request = pb::UpdateSourceRequest {
         source: Some(pb::Source { name: SOURCE.into(), suspended, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["suspended".into()] }),

@@ -16,7 +16,7 @@ use sync_service::{
     store::{Store, sources::SourceFilter},
 };
 
-use crate::{engine_model, fleet, plans};
+use crate::{engine_model, fleet, plans, verify};
 
 /// Sources that two replicas lease at once.
 const SOURCES: usize = 24;
@@ -56,6 +56,7 @@ async fn the_engine_and_two_replicas() {
         a_budget_is_shared_over_replicas(&url).await;
         engine_model::live_on(&url).await;
         plans::operations::live_on(&url).await;
+        verify::operations::live_on(&url).await;
     })
     .await;
 }

@@ -55,16 +55,21 @@ pub(super) fn write(root: &Dir, intents: &[Intent]) -> io::Result<()> {
     sync_folder(&own)
 }
 
-/// The changes in the journal that were made.
-pub(super) fn made(root: &Dir) -> io::Result<Vec<Made>> {
+/// The changes in the journal.
+pub(super) fn read(root: &Dir) -> io::Result<Vec<Intent>> {
     let file = match root.open(Path::new(OWN_FOLDER).join(JOURNAL_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    let lines = BufReader::new(file.take(MAX_JOURNAL_BYTES)).lines();
+    lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
+}
+
+/// The changes in the journal that were made.
+pub(super) fn made(root: &Dir) -> io::Result<Vec<Made>> {
     let mut made = Vec::new();
-    for line in BufReader::new(file.take(MAX_JOURNAL_BYTES)).lines() {
-        let intent: Intent = serde_json::from_str(&line?)?;
+    for intent in read(root)? {
         match was_made(root, &intent)? {
             Found::Not => {}
             Found::Made => made.push(Made { intent, file: None }),

@@ -46,6 +46,14 @@ pub(super) fn is_ours(spot: &Spot, there: &Metadata, expected: &Baseline) -> io:
 
 /// `quickXorHash` of a file, in base64.
 pub(super) fn content_hash(spot: &Spot) -> io::Result<String> {
+    content_hash_while(spot, |_| Ok(()))
+}
+
+/// The same, telling how many bytes were read each time some were. Ends early with its error.
+pub(super) fn content_hash_while(
+    spot: &Spot,
+    mut read_some: impl FnMut(usize) -> io::Result<()>,
+) -> io::Result<String> {
     let mut file = spot.open()?;
     let mut hash = QuickXor::new();
     let mut buffer = vec![0; READ_BYTES];
@@ -55,6 +63,7 @@ pub(super) fn content_hash(spot: &Spot) -> io::Result<String> {
             return Ok(hash.base64());
         };
         hash.update(bytes);
+        read_some(read)?;
     }
 }
 

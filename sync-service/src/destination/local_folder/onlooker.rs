@@ -17,8 +17,8 @@ use crate::{
 /// A folder of this machine that is only looked at.
 #[derive(Clone)]
 pub struct Onlooker {
-    root: Arc<Dir>,
-    folds_names: bool,
+    pub(super) root: Arc<Dir>,
+    pub(super) folds_names: bool,
 }
 
 /// A place that an action would come upon.

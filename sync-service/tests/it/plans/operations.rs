@@ -75,7 +75,7 @@ async fn a_rehearsal_on_sqlite() {
     live_on(&url).await;
 }
 
-fn finish(state: FinishState) -> Finish {
+pub(crate) fn finish(state: FinishState) -> Finish {
     Finish {
         state,
         reason: "TEST".into(),
@@ -86,7 +86,7 @@ fn finish(state: FinishState) -> Finish {
     }
 }
 
-fn listed(names: &[&str]) -> Vec<ListedItem> {
+pub(crate) fn listed(names: &[&str]) -> Vec<ListedItem> {
     let item = |id: &str, facet, parent: &str| ListedItem {
         id: id.into(),
         parent_id: parent.into(),
