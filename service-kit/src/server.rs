@@ -8,7 +8,7 @@
 //! 4. `deadline`: no request holds a place for ever, whatever deadline its caller set or forgot;
 //! 5. `stream_end`: closest to the answer, ends streams when the server stops.
 //!
-//! Every streamed answer is made by [`streamed`].
+//! Every streamed answer is made by [`streamed()`].
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
