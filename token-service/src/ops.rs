@@ -24,6 +24,7 @@ mod database_state;
 mod directory_budgets;
 mod directory_fences;
 mod error;
+mod first_request;
 mod keyring_check;
 mod refresh;
 mod refresh_queue;

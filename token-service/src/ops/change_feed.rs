@@ -79,7 +79,8 @@ pub async fn follow(context: Arc<Context>) {
 async fn catch_up(context: &Context, seen: Option<i64>) -> Result<i64, StoreError> {
     let ChangeCount { latest, .. } = context.store.change_count().await?;
     let Some(seen) = seen else {
-        // Nothing was in memory before the first look.
+        // Callers may have come before the first look: what changed between them and now nobody would tell any more.
+        context.cache.invalidate_all();
         context.changes.latest.send_replace(latest);
         return Ok(latest);
     };
@@ -144,5 +145,79 @@ async fn hear(context: &Context) -> Result<(), StoreError> {
             Notification::Refreshed(connection) => context.refresh_signals.notify(&connection),
             Notification::Changed | Notification::Interrupted => context.changes.wake(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use migrations::{Policy, Schema};
+    use service_kit::{
+        clock::SystemClock,
+        database::{self, DatabaseUrl, PoolOptions},
+        lifecycle::Lifecycle,
+        secret::SecretString,
+    };
+
+    use super::*;
+    use crate::{
+        crypto::FileKeyring,
+        domain::{
+            names::ConnectionName,
+            scopes::ScopeSet,
+            token::{AccessToken, TokenHash, TokenKind},
+        },
+        ops::{Parts, RefreshTimes},
+        provider::{Entra, EntraConfig},
+        store::Store,
+    };
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    async fn context(folder: &std::path::Path) -> Arc<Context> {
+        let url = DatabaseUrl::sqlite(folder.join("token.db"));
+        let database = database::connect(&url, &PoolOptions::default()).await.unwrap();
+        migrations::ensure(&database, Schema::Token, Policy::MigrateEmbedded).await.unwrap();
+        let provider = Entra::new(EntraConfig {
+            client_id: "app".to_owned(),
+            client_secret: None,
+            authority: "http://127.0.0.1:1".parse().unwrap(),
+            directory: "organizations".to_owned(),
+        });
+        Context::new(Parts {
+            store: Store::new(database, Arc::new(SystemClock)),
+            keys: Arc::new(FileKeyring::create(&folder.join("keyring.toml")).unwrap()),
+            provider: Arc::new(provider.unwrap()),
+            clock: Arc::new(SystemClock),
+            lifecycle: Lifecycle::new(),
+            default_scopes: ScopeSet::default(),
+            refresh_times: RefreshTimes { provider_timeout: LONG },
+            database_wait: LONG,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_callers_read_before_the_first_look_is_forgotten_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(folder.path()).await;
+        let name = ConnectionName::parse("tenants/a/connections/b").unwrap();
+        let value = Arc::new(SecretString::new("t".to_owned()));
+        let now = context.now();
+        let token = Arc::new(AccessToken {
+            hash: TokenHash::of(&value),
+            value,
+            kind: Arc::new(TokenKind { token_type: "Bearer".to_owned(), scopes: ScopeSet::default() }),
+            obtain_time: now,
+            expire_time: now.saturating_add(LONG),
+            advised_refresh_time: None,
+        });
+        let scopes = ScopeSet::default();
+        let is_held = || context.cache.get_unverified(&name, &scopes).is_some();
+        let put = || context.cache.insert(context.cache.epoch(), &name, &scopes, &token, now);
+        put();
+        let seen = catch_up(&context, None).await.unwrap();
+        assert!(!is_held(), "somebody may have deleted the connection before the look");
+        put();
+        catch_up(&context, Some(seen)).await.unwrap();
+        assert!(is_held(), "nothing has changed since");
     }
 }

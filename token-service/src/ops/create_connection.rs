@@ -1,6 +1,6 @@
 //! Takes over a refresh token that was obtained elsewhere, once one refresh has proven it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use service_kit::{error_chain::ErrorChain, resource_name::ResourceId, secret::SecretString};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     Context, Health, OpError, RefreshOutcome,
     connection_requests::app_health_of,
-    error::RefusedPart,
+    first_request::first_request_error,
     sign_in::{NewConnection, SignIn, insert_connection, new_connection},
 };
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
     provider::{Fault, ProviderError, Refusal},
     store::StoreError,
 };
-
-/// Wait that is suggested when the provider failed without naming one.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refresh token to take over.
 pub struct ImportRequest {
@@ -98,7 +95,7 @@ async fn exchange(
             if let ProviderError::Refused(Refusal::AppMisconfigured { cause }) = &error {
                 context.app_health.record_refused(cause, time);
             }
-            import_error(error, are_callers_scopes)
+            first_request_error(error, are_callers_scopes, import_error)
         })?;
     context.app_health.record_success(name, time);
     let refresh_token = grant.refresh_token.take().unwrap_or(request.refresh_token);
@@ -110,33 +107,13 @@ async fn exchange(
     Ok(stored.connection)
 }
 
-fn import_error(error: ProviderError, are_callers_scopes: bool) -> OpError {
-    let refusal = match error {
-        ProviderError::Refused(refusal) => refusal,
-        ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_) => {
-            tracing::warn!(error = %ErrorChain(&error), "an import brought no answer");
-            return OpError::ProviderUnavailable { cause: "no answer".to_owned(), retry_after: RETRY_AFTER };
-        }
-    };
-    match refusal {
-        Refusal::Transient { cause, retry_after } => {
-            OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
-        }
-        Refusal::Throttled { cause, retry_after, .. } => OpError::ProviderThrottled { cause, retry_after },
-        Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
-            OpError::RequestRefused { part: RefusedPart::Scopes, cause }
-        }
-        Refusal::AppMisconfigured { cause } | Refusal::CallerFault { cause, fault: Fault::Scopes } => {
-            OpError::ProviderMisconfigured { cause }
-        }
-        // The token is the one part of the request that did not come from the configuration.
-        other @ (Refusal::NeedsReauth { .. }
-        | Refusal::Blocked { .. }
-        | Refusal::CallerFault { fault: Fault::Form, .. }
-        | Refusal::DevicePending
-        | Refusal::DeviceSlowDown
-        | Refusal::DeviceDeclined
-        | Refusal::DeviceExpired
-        | Refusal::CodeRefused { .. }) => OpError::RefreshTokenRefused { cause: other.cause().to_owned() },
-    }
+/// What a refusal says about an import, where it is none of those that mean the same for whoever asks.
+fn import_error(refusal: &Refusal) -> OpError {
+    let cause = refusal.cause().to_owned();
+    let is_set_up = matches!(
+        refusal,
+        Refusal::AppMisconfigured { .. } | Refusal::CallerFault { fault: Fault::Scopes, .. }
+    );
+    // The token is the one part of the request that did not come from the configuration.
+    if is_set_up { OpError::ProviderMisconfigured { cause } } else { OpError::RefreshTokenRefused { cause } }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use service_kit::{resource_name::ResourceId, secret::SecretString};
 
-use super::{Context, OpError, error::RefusedPart};
+use super::{Context, OpError, first_request::first_request_error};
 use crate::{
     domain::{
         authorization::{Authorization, AuthorizationState, StoredAuthorization},
@@ -12,15 +12,12 @@ use crate::{
         poll_schedule::first_interval,
         scopes::ScopeSet,
     },
-    provider::{DeviceGrant, Fault, ProviderError, Refusal},
+    provider::DeviceGrant,
     store::StoreError,
 };
 
 /// Most authorizations that wait at once.
 const MAX_PENDING: u64 = 1000;
-/// Wait that is suggested when the provider failed without naming one.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// Which connection to make or mend.
 #[derive(Clone, Debug)]
 pub struct StartDeviceRequest {
@@ -64,7 +61,13 @@ pub async fn start_device_authorization(
     let pass = context.directory_budgets.enter(None).await?;
     let grant = context.provider.start_device(&scopes, claims.as_deref()).await;
     drop(pass);
-    let grant = grant.map_err(|error| start_error(context, error, are_callers_scopes))?;
+    let grant = grant.map_err(|error| {
+        first_request_error(error, are_callers_scopes, |refusal| {
+            // Nobody signed in yet: whatever else is refused, it is the app's set-up.
+            context.app_health.record_refused(refusal.cause(), context.now());
+            OpError::ProviderMisconfigured { cause: refusal.cause().to_owned() }
+        })
+    })?;
     context.app_health.record_accepted();
 
     let authorization = pending(context, request, scopes, &grant);
@@ -119,37 +122,5 @@ fn pending(
         next_poll_time: now.saturating_add(poll_interval),
         poll_interval,
         generation: 1,
-    }
-}
-
-fn start_error(context: &Context, error: ProviderError, are_callers_scopes: bool) -> OpError {
-    let refusal = match error {
-        ProviderError::Refused(refusal) => refusal,
-        ProviderError::Unreachable(_) | ProviderError::OutcomeUnknown(_) => {
-            tracing::warn!(error = %service_kit::error_chain::ErrorChain(&error), "a device authorization was not started");
-            return OpError::ProviderUnavailable { cause: "no answer".to_owned(), retry_after: RETRY_AFTER };
-        }
-    };
-    match refusal {
-        Refusal::Transient { cause, retry_after } => {
-            OpError::ProviderUnavailable { cause, retry_after: retry_after.unwrap_or(RETRY_AFTER) }
-        }
-        Refusal::Throttled { cause, retry_after, .. } => OpError::ProviderThrottled { cause, retry_after },
-        Refusal::CallerFault { cause, fault: Fault::Scopes } if are_callers_scopes => {
-            OpError::RequestRefused { part: RefusedPart::Scopes, cause }
-        }
-        // Nobody signed in yet: whatever else is refused, it is the app's set-up.
-        other @ (Refusal::NeedsReauth { .. }
-        | Refusal::Blocked { .. }
-        | Refusal::AppMisconfigured { .. }
-        | Refusal::CallerFault { .. }
-        | Refusal::DevicePending
-        | Refusal::DeviceSlowDown
-        | Refusal::DeviceDeclined
-        | Refusal::DeviceExpired
-        | Refusal::CodeRefused { .. }) => {
-            context.app_health.record_refused(other.cause(), context.now());
-            OpError::ProviderMisconfigured { cause: other.cause().to_owned() }
-        }
     }
 }

@@ -19,7 +19,8 @@ use tonic_health::pb::{
 };
 
 use crate::{
-    outage_proxy::OutageProxy,
+    outage_proxy::{Commit, OutageProxy},
+    random::setting,
     test_database::TestDatabase,
     world::{PATIENCE, Service, World, ask, eventually, name},
 };
@@ -29,8 +30,12 @@ const HOURS: Duration = Duration::from_hours(2);
 const NOT_BELIEVED: Duration = Duration::from_mins(6);
 /// How long the services wait for a connection of their pool.
 const POOL_WAIT: Duration = Duration::from_secs(1);
-/// How long the database is away: the subject of these tests.
-const OUTAGE: Duration = Duration::from_secs(4);
+/// How many seconds the database is away: the subject of these tests. The long form is in scripts/chaos.
+const OUTAGE_SECONDS: u64 = 4;
+
+fn outage_length() -> Duration {
+    Duration::from_secs(setting("SLUICE_CHAOS_OUTAGE_SECONDS", OUTAGE_SECONDS))
+}
 
 struct Outage {
     world: World,
@@ -119,7 +124,7 @@ async fn lives_through(outage: Outage, interrupt: fn(&OutageProxy)) {
     let resume_token = stream.message().await.unwrap().unwrap().resume_token;
 
     interrupt(&outage.proxy);
-    let away = tokio::time::Instant::now() + OUTAGE;
+    let away = tokio::time::Instant::now() + outage_length();
     world.advance(NOT_BELIEVED);
     let mut asked = 0;
     while tokio::time::Instant::now() < away || asked < 10 {
@@ -191,7 +196,7 @@ async fn dify_32174_a_rotated_token_that_meets_an_outage_is_stored_when_it_is_ov
         outage.proxy.cut();
         says_that_the_database_is_away(&waiting.join_next().await.unwrap().unwrap().unwrap_err());
         eventually("the provider has answered", async || world.sim.counters().refreshes == 1).await;
-        tokio::time::sleep(OUTAGE).await;
+        tokio::time::sleep(outage_length()).await;
         outage.proxy.mend();
         let mut token = None;
         eventually("the token is there", async || {
@@ -200,6 +205,37 @@ async fn dify_32174_a_rotated_token_that_meets_an_outage_is_stored_when_it_is_ov
         })
         .await;
         assert_ne!(token.unwrap().access_token, first);
+        assert_eq!((world.sim.counters().refreshes, world.sim.counters().refresh_token_reuse), (1, 0));
+        assert_eq!(service.connection(&name("mail")).await.state(), ConnectionState::Active);
+    }
+    outage.end(vec![service]).await;
+}
+
+/// The server, or the way to it, vanishes without a word in the very moment of storing: the connection would be waited at for a quarter of
+/// an hour, and the rotated token be known to nobody else for as long.
+#[tokio::test]
+async fn a_rotated_token_whose_commit_is_never_answered_is_stored_over_another_connection() {
+    let Some(outage) = Outage::prepare().await else { return };
+    let world = &outage.world;
+    world.sim.switch(|switches| switches.tokens.rotation = Rotation::Strict);
+    let mut service = outage.start().await;
+    service.connect(world, "mail").await;
+    let mut token = service.token(ask("mail")).await.unwrap().access_token;
+    for commit in [Commit::Swallowed, Commit::Done] {
+        world.advance(HOURS);
+        world.sim.reset_counters();
+        let stall = FaultKind::HeaderStall { milliseconds: 500 };
+        world.sim.faults().add(Fault::new(stall).on(Endpoint::Token).times(1));
+        let tokens = service.tokens.clone();
+        let mut waiting = JoinSet::new();
+        waiting.spawn(async move { tokens.clone().get_access_token(ask("mail")).await });
+        eventually("the refresh is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+        outage.proxy.on_next_commit(commit);
+        let answer = tokio::time::timeout(PATIENCE, waiting.join_next()).await.expect("it waits for ever");
+        let fresh = answer.unwrap().unwrap().unwrap().into_inner().access_token;
+        assert!(outage.proxy.has_met_commit(), "{commit:?}: the proxy let everything through");
+        assert_ne!(fresh, token);
+        token = fresh;
         assert_eq!((world.sim.counters().refreshes, world.sim.counters().refresh_token_reuse), (1, 0));
         assert_eq!(service.connection(&name("mail")).await.state(), ConnectionState::Active);
     }

@@ -41,6 +41,8 @@ mod refresh_model;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod slow_readers;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod store_contract;

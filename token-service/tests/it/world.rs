@@ -1,6 +1,7 @@
 //! A simulator and a token service, as a test needs them.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -76,6 +77,7 @@ pub(crate) struct Service {
     pub(crate) connections: ConnectionServiceClient<Channel>,
     pub(crate) authorizations: AuthorizationServiceClient<Channel>,
     pub(crate) channel: Channel,
+    pub(crate) address: SocketAddr,
 }
 
 impl Service {
@@ -167,6 +169,7 @@ impl World {
             connections: ConnectionServiceClient::new(channel.clone()),
             authorizations: AuthorizationServiceClient::new(channel.clone()),
             channel,
+            address: app.address(),
         })
     }
 
