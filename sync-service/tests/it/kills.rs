@@ -77,7 +77,8 @@ fn faults() -> Vec<Fault> {
     faults
 }
 
-/// What a client cannot keep to that forgot everything in the middle.
+/// What a client cannot keep to that forgot everything in the middle: how long Graph told it to wait, and that Graph refused its
+/// token, if it was killed before it could tell token-service.
 fn is_excused(kind: ViolationKind) -> bool {
     matches!(kind, ViolationKind::RetryAfterIgnored | ViolationKind::RefusedTokenReused)
 }

@@ -46,6 +46,8 @@ pub(super) struct FlightKey {
     pub(super) scopes: ScopeSet,
     /// The token that is to be replaced, as far as one was at hand.
     pub(super) stale: Option<TokenHash>,
+    /// Whether callers say that the resource refused that token.
+    pub(super) is_rejected: bool,
     pub(super) claims: Option<String>,
     /// Refresh even where somebody else just did.
     pub(super) unconditional: bool,
@@ -105,9 +107,12 @@ async fn obtain(
         outcome = Some(fresh);
     }
     // The freshest one there is: only one that the resource refused must not be given again.
-    let is_rejected =
-        |token: &Arc<AccessToken>| request.wish.rejected.is_some_and(|hash| hash.matches(&token.hash));
-    outcome.filter(|token| !is_rejected(token)).ok_or_else(|| Arc::new(OpError::Busy))
+    outcome.filter(|token| !is_rejected(request, token)).ok_or_else(|| Arc::new(OpError::Busy))
+}
+
+/// Whether the resource refused this token, as the caller says.
+fn is_rejected(request: &AccessTokenRequest, token: &AccessToken) -> bool {
+    request.wish.rejected.is_some_and(|hash| hash.matches(&token.hash))
 }
 
 /// What there is before the provider is asked.
@@ -152,10 +157,17 @@ async fn in_database(context: &Context, request: &AccessTokenRequest) -> Result<
     let now = context.now();
     let decision = decide(now, held.as_deref().map(Held::from), &request.wish);
     if let (Decision::Serve, Some(token)) = (decision, &held) {
-        context.cache.insert(epoch, name, &request.scopes, token, now);
+        if stored.connection.state == ConnectionState::Active {
+            context.cache.insert(epoch, name, &request.scopes, token, now);
+        } else {
+            context.cache.insert_briefly(epoch, name, &request.scopes, token, now);
+        }
         return Ok(AtHand::Serve(Arc::clone(token)));
     }
-    refuse_unless_active(&stored)?;
+    // A flight refuses as well, and lets go of the token that was rejected.
+    if !held.as_deref().is_some_and(|token| is_rejected(request, token)) {
+        refuse_unless_active(&stored)?;
+    }
     Ok(AtHand::Refresh { held, scopes })
 }
 
@@ -169,6 +181,7 @@ async fn refresh_shared(
         connection: request.connection.clone(),
         scopes,
         stale: held.map(|token| token.hash),
+        is_rejected: held.is_some_and(|token| is_rejected(request, token)),
         claims: request.claims.clone(),
         unconditional: false,
     };
@@ -252,6 +265,15 @@ pub(super) async fn shared_token(
     stored: &StoredConnection,
     scopes: &ScopeSet,
 ) -> Result<Option<Arc<AccessToken>>, OpError> {
+    Ok(shared_token_and_generation(context, stored, scopes).await?.map(|(token, _)| token))
+}
+
+/// The same, with the generation that the token was stored at: no other token of the connection has that.
+pub(super) async fn shared_token_and_generation(
+    context: &Context,
+    stored: &StoredConnection,
+    scopes: &ScopeSet,
+) -> Result<Option<(Arc<AccessToken>, i64)>, OpError> {
     if stored.connection.state == ConnectionState::Revoked {
         return Ok(None);
     }
@@ -259,9 +281,10 @@ pub(super) async fn shared_token(
     let Some(token) = context.store.find_access_token(name, &scope_key(scopes)).await? else {
         return Ok(None);
     };
+    let generation = token.generation;
     let data_key = context.custody.data_key(stored).await?;
     match Custody::open_access_token(&data_key, token) {
-        Ok(token) => Ok(Some(token)),
+        Ok(token) => Ok(Some((token, generation))),
         // The connection and its token are two reads: between them a new sign-in may have replaced both.
         Err(error) => {
             let current = find_connection(context, name).await?;

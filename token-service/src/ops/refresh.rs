@@ -1,10 +1,12 @@
 //! One refresh: takes the connection's turn in this process and its lease among all (`turn`), adopts what somebody else
 //! obtained meanwhile, else asks the provider, makes the answer durable (`keep`), and only then hands it out; a refusal goes to
-//! `refused`, and what the next refresh must know is left in the lease (`aftermath`).
+//! `refused`, and what the next refresh must know is left in the lease (`aftermath`). A token that the resource refused is taken from
+//! everybody once the provider refused the connection, too (`rejected`).
 
 mod aftermath;
 mod keep;
 mod refused;
+mod rejected;
 mod turn;
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +42,14 @@ enum Round {
 /// Obtains a token. To be run detached from whoever asks: once the provider was asked, its answer must be stored.
 pub(super) async fn refresh(context: &Context, key: &FlightKey) -> Result<Arc<AccessToken>, OpError> {
     let _turn = context.refresh_queue.turn(&key.connection).await;
+    let result = refresh_in_turn(context, key).await;
+    if key.is_rejected && matches!(result, Err(OpError::NeedsReauth { .. } | OpError::Blocked { .. })) {
+        rejected::let_go(context, key).await?;
+    }
+    result
+}
+
+async fn refresh_in_turn(context: &Context, key: &FlightKey) -> Result<Arc<AccessToken>, OpError> {
     let mut beginning = None;
     for _ in 0..MAX_ROUNDS {
         let ours = match take_turn(context, key, &mut beginning).await? {

@@ -80,7 +80,7 @@ async fn replace(context: &Arc<Context>, due: &DueToken) -> Result<(), Arc<OpErr
 }
 
 fn flight(connection: ConnectionName, scopes: ScopeSet, stale: Option<TokenHash>) -> FlightKey {
-    FlightKey { connection, scopes, stale, claims: None, unconditional: false }
+    FlightKey { connection, scopes, stale, is_rejected: false, claims: None, unconditional: false }
 }
 
 /// Refreshes connections that were not refreshed for long, so that the provider does not end them for inactivity.

@@ -25,6 +25,7 @@ pub async fn refresh_connection(
         connection: name.clone(),
         scopes: stored.connection.scopes,
         stale: None,
+        is_rejected: false,
         claims: None,
         unconditional: true,
     };

@@ -32,6 +32,8 @@ const MAX_CONNECTIONS_PER_SHARD: usize = 2048;
 /// How long an entry is believed without asking the database: long enough that reading again is nothing beside refreshing, and
 /// short beside the life of a token.
 const BELIEVED_FOR: Duration = Duration::from_mins(5);
+/// How long the token of a connection that the provider refused is: no other replica tells when a caller's rejection ends it.
+const BELIEVED_BRIEFLY: Duration = Duration::from_secs(1);
 /// Connections that nobody asks for leave memory. Longer than the usual life of a token, so that those in use are refreshed ahead.
 const IDLE: Duration = Duration::from_mins(100);
 /// Pause between tries to refresh a token ahead of its end.
@@ -177,6 +179,30 @@ impl TokenCache {
         token: &Arc<AccessToken>,
         now: Timestamp,
     ) {
+        self.put(epoch, (connection, asked), token, now, now);
+    }
+
+    /// The same for a token of a connection that needs a person: the database is asked again soon.
+    pub(super) fn insert_briefly(
+        &self,
+        epoch: Epoch,
+        connection: &ConnectionName,
+        asked: &ScopeSet,
+        token: &Arc<AccessToken>,
+        now: Timestamp,
+    ) {
+        let since = now.saturating_sub(BELIEVED_FOR.saturating_sub(BELIEVED_BRIEFLY));
+        self.put(epoch, (connection, asked), token, since, now);
+    }
+
+    fn put(
+        &self,
+        epoch: Epoch,
+        (connection, asked): (&ConnectionName, &ScopeSet),
+        token: &Arc<AccessToken>,
+        since: Timestamp,
+        now: Timestamp,
+    ) {
         let token = self.with_known_kind(token);
         let ahead_time = refresh_ahead_time(&token, token.hash.chance());
         let current = lock(&self.epoch);
@@ -192,12 +218,12 @@ impl TokenCache {
         if let Some(entry) = entries.iter_mut().find(|entry| entry.asked == *asked) {
             // Whoever replaces a token ahead of time does not use it.
             let (asked, used_time) = (std::mem::take(&mut entry.asked), entry.used_time);
-            *entry = Entry { asked, token, since: now, used_time, ahead_time };
+            *entry = Entry { asked, token, since, used_time, ahead_time };
         } else {
             if u64::try_from(entries.len()).unwrap_or(u64::MAX) >= MAX_SCOPE_SETS {
                 entries.clear();
             }
-            entries.push(Entry { asked: asked.clone(), token, since: now, used_time: now, ahead_time });
+            entries.push(Entry { asked: asked.clone(), token, since, used_time: now, ahead_time });
         }
         drop(shard);
         drop(current);
@@ -293,6 +319,17 @@ mod tests {
         assert!(cache.get(&name(), &set("other"), NOW).is_none());
         assert!(cache.get(&name(), &set("s"), NOW.saturating_add(BELIEVED_FOR)).is_none());
         assert!(cache.get(&name(), &set("s"), NOW.saturating_sub(Duration::from_secs(1))).is_none());
+    }
+
+    #[test]
+    fn a_token_of_a_connection_that_was_refused_is_believed_for_a_second() {
+        let cache = TokenCache::new();
+        cache.insert_briefly(cache.epoch(), &name(), &set("s"), &token(), NOW);
+        let held =
+            [Duration::ZERO, BELIEVED_BRIEFLY.saturating_sub(Duration::from_millis(1)), BELIEVED_BRIEFLY]
+                .map(|age| cache.get(&name(), &set("s"), NOW.saturating_add(age)).is_some());
+        assert_eq!(held, [true, true, false]);
+        assert!(cache.get_unverified(&name(), &set("s")).is_some());
     }
 
     #[test]

@@ -96,6 +96,20 @@ impl WriteTransaction {
         self.prune_access_tokens(token, now).await
     }
 
+    /// Deletes the access token of a connection and a set of scopes that was stored at a generation, if it is still there.
+    pub async fn delete_access_token(
+        &self,
+        connection: &ConnectionName,
+        scope_key: &str,
+        generation: i64,
+    ) -> Result<(), StoreError> {
+        entity::Entity::delete_by_id((connection.to_string(), scope_key.to_owned()))
+            .filter(entity::Column::Generation.eq(generation))
+            .exec(&self.inner)
+            .await?;
+        Ok(())
+    }
+
     /// Deletes the access tokens of a connection.
     pub async fn delete_access_tokens(&self, connection: &ConnectionName) -> Result<(), StoreError> {
         entity::Entity::delete_many()

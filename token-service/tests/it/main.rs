@@ -39,6 +39,8 @@ mod refresh_ahead;
 #[cfg(test)]
 mod refresh_model;
 #[cfg(test)]
+mod rejected_tokens;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod slow_readers;

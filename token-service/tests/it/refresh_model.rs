@@ -65,6 +65,7 @@ fn run(template: &Path, seed: u64, rotation: Rotation) -> u64 {
         replay.0.go_on();
     }
     replay.0.finish();
+    replay.0.tally.let_go = replay.0.auditor.records.iter().map(|record| record.let_go.len()).sum();
     println!("seed {seed}: {:?}, trace {:x}", replay.0.tally, replay.0.trace);
     replay.0.trace
 }

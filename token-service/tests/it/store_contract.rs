@@ -361,6 +361,15 @@ async fn access_tokens_are_bounded_and_go_with_their_connection(one: &Store, oth
     }
     assert!(other.find_access_token(&name("mail"), "0").await.unwrap().is_none());
     assert!(other.find_access_token(&name("mail"), "1").await.unwrap().is_some());
+    // One of them, as it was when it was looked at.
+    let generation = other.find_access_token(&name("mail"), "2").await.unwrap().unwrap().generation;
+    for (generation, is_there) in [(generation + 1, true), (generation, false), (generation, false)] {
+        let transaction = one.begin_write().await.unwrap();
+        transaction.delete_access_token(&name("mail"), "2", generation).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(other.find_access_token(&name("mail"), "2").await.unwrap().is_some(), is_there);
+    }
+    assert!(other.find_access_token(&name("mail"), "3").await.unwrap().is_some());
     take(one, None, "one", LONG).await.unwrap();
     let transaction = other.begin_write().await.unwrap();
     transaction.delete_connection(&name("mail")).await.unwrap();

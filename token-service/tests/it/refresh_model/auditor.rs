@@ -13,6 +13,7 @@ use token_service::{
     domain::{
         connection::{StateKind, StoredConnection},
         names::ConnectionName,
+        refresh_lease::{LEASE_MARGIN, TAKEOVER_PAUSE},
         scopes::ScopeSet,
         token::TokenHash,
     },
@@ -20,7 +21,11 @@ use token_service::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{provider::number_of, replica::ModelClock};
+use super::{
+    provider::number_of,
+    replica::{ModelClock, PROVIDER_TIMEOUT},
+    world::SKEW,
+};
 
 /// An access token that was durable.
 #[derive(Clone, Debug)]
@@ -37,6 +42,12 @@ pub(super) struct Durable {
 
 /// What is known about a connection.
 pub(super) struct Record {
+    /// The text of the token that is shared now, by its scopes.
+    shared: BTreeMap<String, String>,
+    /// The tokens that some caller said were rejected.
+    pub(super) rejected: BTreeSet<String>,
+    /// When each token that was good still ceased to be shared.
+    pub(super) let_go: BTreeMap<String, i64>,
     pub(super) name: ConnectionName,
     pub(super) generation: i64,
     /// Number of the stored refresh token.
@@ -50,12 +61,27 @@ pub(super) struct Record {
     by_generation: BTreeMap<i64, String>,
     pub(super) lease_epoch: i64,
     pub(super) losses: u32,
+    /// Whether it was not given back yet.
+    is_leased: bool,
     /// When and in which step the lease was taken.
     pub(super) lease_time: i64,
     pub(super) lease_step: u64,
 }
 
 impl Record {
+    /// The token of a set of scopes that is shared now.
+    pub(super) fn shared(&self, scopes: &ScopeSet) -> Option<&Durable> {
+        self.tokens.get(self.shared.get(&scopes.to_string())?)
+    }
+
+    /// A caller said that the resource refused the latest token. Gives its hash.
+    pub(super) fn reject_latest(&mut self, scopes: &ScopeSet) -> Option<TokenHash> {
+        let hash = self.latest(scopes)?.hash;
+        let text = self.tokens.iter().find(|(_, token)| token.hash == hash).map(|(text, _)| text.clone());
+        self.rejected.extend(text);
+        Some(hash)
+    }
+
     /// The latest durable token of a set of scopes.
     pub(super) fn latest(&self, scopes: &ScopeSet) -> Option<&Durable> {
         self.tokens.values().filter(|token| token.scopes == *scopes).max_by_key(|token| token.generation)
@@ -94,6 +120,9 @@ impl Auditor {
     pub(super) fn adopt(&mut self, name: ConnectionName) {
         self.version = 0;
         self.records.push(Record {
+            shared: BTreeMap::new(),
+            rejected: BTreeSet::new(),
+            let_go: BTreeMap::new(),
             name,
             generation: 0,
             refresh_token: 0,
@@ -104,6 +133,7 @@ impl Auditor {
             by_generation: BTreeMap::new(),
             lease_epoch: 0,
             losses: 0,
+            is_leased: false,
             lease_time: 0,
             lease_step: 0,
         });
@@ -122,24 +152,34 @@ impl Auditor {
                 if let Some(lease) = store.find_lease(&record.name).await.unwrap() {
                     if lease.epoch != record.lease_epoch {
                         assert!(lease.epoch > record.lease_epoch, "the epoch of a lease went back");
+                        let age = now - record.lease_time;
+                        assert!(
+                            !record.is_leased || age >= undisturbed_lease(),
+                            "a lease that was not given back was taken over after {age} ms"
+                        );
                         record.lease_epoch = lease.epoch;
                         (record.lease_time, record.lease_step) = (now, step);
                     }
+                    record.is_leased = lease.owner.is_some();
                     record.losses = lease.aftermath.losses;
                 }
                 let stored = store.get_connection(&record.name).await.unwrap();
-                if stored.connection.generation == record.generation {
-                    return;
-                }
-                let key = data_key(keyring, &stored).await;
-                if record.note(&stored, &key) {
-                    lost.push(number);
-                }
+                let key = if stored.connection.generation == record.generation {
+                    None
+                } else {
+                    let key = data_key(keyring, &stored).await;
+                    if record.note(&stored, &key) {
+                        lost.push(number);
+                    }
+                    Some(key)
+                };
                 for scopes in scope_sets.iter() {
-                    if let Some(token) =
-                        store.find_access_token(&record.name, &scope_key(scopes)).await.unwrap()
-                    {
-                        record.note_token(&key, scopes, &token, (now, step));
+                    let token = store.find_access_token(&record.name, &scope_key(scopes)).await.unwrap();
+                    match (token, &key) {
+                        (Some(token), Some(key)) => record.note_token(key, scopes, &token, (now, step)),
+                        // Tokens are stored with a new generation only.
+                        (Some(_), None) => {}
+                        (None, _) => record.note_absence(scopes, now),
                     }
                 }
             });
@@ -182,6 +222,7 @@ impl Record {
         };
         let secret = key.open(&place, &token.access_token).unwrap();
         let text = secret.expose().to_owned();
+        self.shared.insert(scopes.to_string(), text.clone());
         let other = self.by_generation.insert(token.generation, text.clone());
         assert!(other.is_none_or(|other| other == text), "one generation has two access tokens");
         self.tokens.entry(text).or_insert(Durable {
@@ -193,6 +234,28 @@ impl Record {
             step: when.1,
         });
     }
+}
+
+impl Record {
+    /// No token of these scopes is shared. One that was, and is good still, was let go of: only because somebody said that it was
+    /// rejected, and the provider refused the connection, too.
+    fn note_absence(&mut self, scopes: &ScopeSet, now: i64) {
+        let Some(text) = self.shared.remove(&scopes.to_string()) else { return };
+        if self.tokens[&text].expire_time.as_millis() <= now + SKEW {
+            return;
+        }
+        assert!(
+            self.rejected.contains(&text) && self.state == StateKind::NeedsReauth,
+            "a good token is not shared any more: {text}"
+        );
+        self.let_go.insert(text, now);
+    }
+}
+
+/// For so long a lease that is not given back is its owner's, in milliseconds: while the request may be under way, and then until the owner,
+/// had it only been cut off, has stored what came.
+fn undisturbed_lease() -> i64 {
+    i64::try_from((PROVIDER_TIMEOUT + LEASE_MARGIN + TAKEOVER_PAUSE).as_millis()).unwrap()
 }
 
 /// It changes whenever another connection to the database committed something.

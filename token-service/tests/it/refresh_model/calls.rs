@@ -29,6 +29,8 @@ use crate::random::Random;
 
 /// Longest a caller waits at replicas that nobody keeps from their work, in milliseconds: some refreshes one after another.
 const LONGEST_CALL: i64 = 60_000;
+/// So long after a token was let go of, some replica that hears of it late may hand it out still, in milliseconds.
+const LETTING_GO: i64 = 3000;
 /// Least pause between a lost answer and the one probe that follows, in milliseconds.
 const PROBE_PAUSE: i64 = 1000;
 
@@ -49,7 +51,7 @@ impl Kind {
     pub(super) fn any(random: &mut Random, plan: &Plan) -> Self {
         let connection = usize::try_from(random.below(u64::try_from(plan.connections).unwrap())).unwrap();
         match random.below(20) {
-            0 => Self::Rejecting { connection },
+            0 | 3 => Self::Rejecting { connection },
             1 => Self::Challenged { connection },
             2 => Self::RefreshNow { connection },
             other => Self::Token {
@@ -91,15 +93,15 @@ pub(super) struct Call {
 
 impl World {
     pub(super) fn call(&mut self, replica: usize, kind: Kind) {
-        let record = &self.auditor.records[kind.connection()];
         let scopes = match kind {
             Kind::Token { scopes, .. } => self.scopes[scopes].clone(),
             Kind::Rejecting { .. } | Kind::Challenged { .. } | Kind::RefreshNow { .. } => {
                 self.scopes[0].clone()
             }
         };
+        let record = &mut self.auditor.records[kind.connection()];
         let rejected = match kind {
-            Kind::Rejecting { .. } => record.latest(&scopes).map(|token| token.hash),
+            Kind::Rejecting { .. } => record.reject_latest(&scopes),
             Kind::Token { .. } | Kind::Challenged { .. } | Kind::RefreshNow { .. } => None,
         };
         let has_claims = matches!(kind, Kind::Challenged { .. });
@@ -169,6 +171,12 @@ impl World {
         });
         assert_eq!(durable.scopes, call.scopes, "{kind:?}: a token of other scopes");
         assert!(call.rejected.is_none_or(|rejected| rejected != token.hash), "the rejected token again");
+        if let Some(since) = record.let_go.get(token.value.expose()) {
+            assert!(
+                call.began - since < LETTING_GO || self.was_disturbed(call.sender, *since),
+                "{kind:?}: a token that was rejected, of a connection that was refused"
+            );
+        }
         let now = Timestamp::from_millis(self.now() + SKEW + 1000);
         // A paused replica, or a long moment, may hand out what ended meanwhile.
         assert!(
@@ -192,7 +200,15 @@ impl World {
             !is_final || record.has_needed_reauth,
             "{kind:?}: '{error}', which the connection does not show"
         );
-        let is_needless = is_passing && kind.is_plain() && self.has_valid_token(call);
+        if is_final && record.state == StateKind::NeedsReauth {
+            let shared = record.shared(&call.scopes).map(|token| token.hash);
+            assert!(call.rejected.is_none() || shared != call.rejected, "the rejected token is shared still");
+        }
+        // Whether the connection is refused or not, a token that lives as long as is asked for is served.
+        let is_modest = matches!(kind, Kind::Token { min_ttl: 0, .. });
+        let is_needless = (is_passing && kind.is_plain() && record.state == StateKind::Active
+            || is_final && is_modest)
+            && self.has_valid_token(call);
         assert!(
             !is_needless || self.was_disturbed(call.sender, call.began),
             "{kind:?} got '{error}' although there was a valid token"
@@ -203,10 +219,9 @@ impl World {
     fn has_valid_token(&self, call: &Call) -> bool {
         let needed = self.now() + SKEW + i64::try_from(EXPIRY_MARGIN.as_millis()).unwrap();
         let record = &self.auditor.records[call.kind.connection()];
-        record.state == StateKind::Active
-            && record
-                .latest(&call.scopes)
-                .is_some_and(|token| token.since < call.began && token.expire_time.as_millis() > needed)
+        record
+            .shared(&call.scopes)
+            .is_some_and(|token| token.since < call.began && token.expire_time.as_millis() > needed)
     }
 
     /// A connection needs a person from now on: only because its refresh token is dead indeed.
@@ -218,7 +233,7 @@ impl World {
             "connection {connection} was given up although its refresh token {token} is good"
         );
         assert!(
-            books.rotation() == Rotation::Strict,
+            books.rotation() == Rotation::Strict || books.families[connection].was_ended,
             "connection {connection} was lost with a provider that forgives"
         );
     }

@@ -26,6 +26,8 @@ pub(super) enum Action {
     Deliver(usize),
     /// The line is cut instead.
     Lose(usize),
+    /// A person ends the sign-in of a connection at the provider; access tokens live on.
+    End(usize),
     /// Somebody asks a replica.
     Call(usize, Kind),
     /// So many milliseconds pass.
@@ -60,6 +62,7 @@ pub(super) struct Plan {
     crash: u64,
     pause: u64,
     cut_off: u64,
+    end: u64,
 }
 
 impl Plan {
@@ -68,6 +71,7 @@ impl Plan {
         let mut sometimes = |often: u64| if random.happens(500) { often } else { 0 };
         let (transient, throttle, app, lost) = (sometimes(150), sometimes(80), sometimes(80), sometimes(150));
         let (crash, pause, cut_off) = (sometimes(15), sometimes(15), sometimes(15));
+        let end = sometimes(4);
         let eagerness = *random.one(&[1, 4, 12]);
         let is_ahead = random.happens(300);
         Self {
@@ -83,6 +87,7 @@ impl Plan {
             crash,
             pause,
             cut_off,
+            end,
         }
     }
 
@@ -107,6 +112,10 @@ impl World {
         choices.push((if is_busy { 4 } else { 40 }, Action::Pass(10 + self.random.below(190))));
         if self.random.happens(3) {
             choices.push((40, Action::Pass(1000 + self.random.below(6000))));
+        }
+        if self.random.happens(self.plan.end) {
+            let connections = u64::try_from(self.plan.connections).unwrap();
+            choices.push((90, Action::End(usize::try_from(self.random.below(connections)).unwrap())));
         }
         let replica = usize::try_from(self.random.below(u64::try_from(self.plan.replicas).unwrap())).unwrap();
         let target = self.refreshing();

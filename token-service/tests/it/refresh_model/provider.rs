@@ -113,6 +113,8 @@ pub(super) struct Issued {
 pub(super) struct Family {
     pub(super) tokens: Vec<Issued>,
     is_revoked: bool,
+    /// Whether a person ended it.
+    pub(super) was_ended: bool,
 }
 
 impl Family {
@@ -124,6 +126,11 @@ impl Family {
     /// The tokens that were issued for a token.
     pub(super) fn successors(&self, token: usize) -> impl Iterator<Item = (usize, &Issued)> {
         self.tokens.iter().enumerate().filter(move |(_, issued)| issued.parent == Some(token))
+    }
+
+    /// A person ends the sign-in.
+    pub(super) fn end(&mut self) {
+        (self.is_revoked, self.was_ended) = (true, true);
     }
 
     fn issue(&mut self, parent: Option<usize>) -> usize {

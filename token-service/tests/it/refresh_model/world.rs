@@ -55,6 +55,8 @@ pub(super) struct Tally {
     /// Tokens that reached a replica, which was killed before it could store them.
     pub(super) cut_short: u64,
     pub(super) needs_reauth: u64,
+    /// Tokens that were rejected and let go of.
+    pub(super) let_go: usize,
 }
 
 /// Everything. Replicas are dropped before what they use.
@@ -206,6 +208,7 @@ impl World {
             Action::Judge(request, verdict) => self.judge(request, verdict),
             Action::Deliver(request) => self.provider.books().deliver(request),
             Action::Lose(request) => self.provider.books().lose(request),
+            Action::End(connection) => self.provider.books().families[connection].end(),
             Action::Call(replica, kind) => self.call(replica, kind),
             Action::Pass(millis) => self.pass(Duration::from_millis(millis)),
             Action::Crash(replica) => {
