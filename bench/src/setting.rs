@@ -16,8 +16,11 @@ use crate::{
     cli::DatabaseArgs,
     load,
     part::{Part, token_service},
+    report::note,
 };
 
+/// Connections after which it is said how far connecting is: a service asks a directory at most 300 times a second.
+const NOTE_EVERY: usize = 10_000;
 /// Connections made, or asked for, at once.
 const AT_ONCE: usize = 64;
 /// Bytes of an access token: with its scopes, an answer has about 1.5 kB, as Entra's have.
@@ -76,7 +79,13 @@ impl Setting {
                 Ok::<_, Failure>(name)
             }
         });
-        let names: Vec<String> = stream::iter(names).buffer_unordered(AT_ONCE).try_collect().await?;
+        let made = stream::iter(names).buffer_unordered(AT_ONCE).enumerate().map(|(before, name)| {
+            if (before + 1) % NOTE_EVERY == 0 {
+                note(&format!("{} of {count} connected", before + 1));
+            }
+            name
+        });
+        let names: Vec<String> = made.try_collect().await?;
         Ok(names.into())
     }
 

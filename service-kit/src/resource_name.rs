@@ -145,19 +145,21 @@ pub fn parse_segments<const N: usize>(
     let form = || collections.map(|(collection, id)| format!("{collection}/{{{id}}}")).join("/");
     let wrong_form = || NameError::WrongForm { name: shown(name), form: form() };
     let mut segments = name.split('/');
-    let mut ids = Vec::with_capacity(N);
-    for (collection, _) in collections {
+    let mut ids = [""; N];
+    for (id, (collection, _)) in ids.iter_mut().zip(collections) {
         if segments.next() != Some(collection) {
             return Err(wrong_form());
         }
-        ids.push(segments.next().ok_or_else(wrong_form)?);
+        *id = segments.next().ok_or_else(wrong_form)?;
     }
     if segments.next().is_some() {
         return Err(wrong_form());
     }
-    let ids = ids.into_iter().map(ResourceId::parse).collect::<Result<Vec<_>, _>>()?;
-    let Ok(ids) = <[ResourceId; N]>::try_from(ids) else { return Err(wrong_form()) };
-    Ok(ids)
+    match ids.into_iter().find_map(|id| broken_rule(id).map(|rule| NameError::BadId { id: shown(id), rule }))
+    {
+        None => Ok(ids.map(|id| ResourceId(id.into()))),
+        Some(error) => Err(error),
+    }
 }
 
 /// Makes a type for one kind of resource name.

@@ -1,26 +1,22 @@
 //! A gRPC server as both services have it: limits, health, reflection, and an end in good order.
 //!
-//! What every request passes through, from the outside in:
+//! What every request passes through (`concerns`), from the outside in:
 //!
 //! 1. `request_span`: a request id and a span, so that every line below can be found again, and one line about the outcome;
-//! 2. `catch_panic`: inside the span, so that the report of a panic has the request id;
-//! 3. `admission`: before any work is done, and counting what is under way until its last byte is sent;
-//! 4. `deadline`: no request holds a place for ever, whatever deadline its caller set or forgot;
-//! 5. `stream_end`: closest to the answer, ends streams when the server stops.
+//! 2. `admission`: before any work is done, and counting what is under way until its last byte is sent;
+//! 3. `deadline`: no request holds a place for ever, whatever deadline its caller set or forgot;
+//! 4. `catch_panic`: inside the span, so that the report of a panic has the request id;
+//! 5. `routes`: finds the service that the request is for;
+//! 6. `stream_end`: around the answer, ends streams when the server stops.
 //!
 //! Every streamed answer is made by [`streamed()`].
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    body::Body,
-    server::NamedService,
-    service::{Routes, RoutesBuilder},
-    transport::Server,
-};
+use tonic::{body::Body, server::NamedService, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::Service;
 
@@ -28,17 +24,18 @@ use crate::lifecycle::Lifecycle;
 
 mod admission;
 mod catch_panic;
+mod concerns;
 mod connections;
 mod deadline;
-mod middleware;
 mod request_span;
+mod routes;
 mod stream_end;
 mod streamed;
 
-pub use request_span::RequestId;
 pub use streamed::{Streamed, streamed};
 
-use middleware::{Around, Stack};
+use concerns::Concerns;
+use routes::{Answer, Routes};
 
 /// Most bytes of one gRPC message, either way. tonic's own limit for what it receives; senders keep to it.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -135,7 +132,7 @@ pub enum ServeError {
 pub struct GrpcServer {
     lifecycle: Lifecycle,
     limits: ServerLimits,
-    routes: RoutesBuilder,
+    routes: Routes,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     condition: Option<Condition>,
@@ -166,7 +163,7 @@ impl GrpcServer {
         Self {
             lifecycle: lifecycle.clone(),
             limits,
-            routes: RoutesBuilder::default(),
+            routes: Routes::default(),
             names: Vec::new(),
             descriptors: Vec::new(),
             condition: None,
@@ -185,16 +182,15 @@ impl GrpcServer {
     #[must_use]
     pub fn add<S>(mut self, service: S) -> Self
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>
             + NamedService
             + Clone
             + Send
             + Sync
             + 'static,
-        S::Future: Send + 'static,
     {
         self.names.push(S::NAME);
-        self.routes.add_service(service);
+        self.routes.add(service);
         self
     }
 
@@ -217,7 +213,7 @@ impl GrpcServer {
         let address = listener.local_addr().map_err(ServeError::Address)?;
         self.add_reflection().map_err(ServeError::Reflection)?;
         let health = HealthReporter::new();
-        self.routes.add_service(tonic_health::pb::health_server::HealthServer::new(
+        self.routes.add(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.clone()),
         ));
 
@@ -226,7 +222,7 @@ impl GrpcServer {
         if let Some(condition) = condition {
             lifecycle.spawn("health", condition.follow(health.clone(), shutdown.clone()));
         }
-        let server = run(limits, routes.routes(), listener, Readiness { health, names, shutdown });
+        let server = run(limits, routes, listener, Readiness { health, names, shutdown });
         let owner = lifecycle.clone();
         lifecycle.spawn("grpc-server", async move {
             if let Err(error) = server.await {
@@ -251,7 +247,8 @@ impl GrpcServer {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let (current, older) = (builder().build_v1()?, builder().build_v1alpha()?);
-        self.routes.add_service(current).add_service(older);
+        self.routes.add(current);
+        self.routes.add(older);
         Ok(())
     }
 }
@@ -292,21 +289,14 @@ async fn run(
 ) -> Result<(), tonic::transport::Error> {
     readiness.set(ServingStatus::Serving).await;
     let shutdown = readiness.shutdown.clone();
-    let closest = Stack::new(
-        deadline::Deadline(limits.request_timeout),
-        stream_end::StreamEnd(Arc::new(shutdown.clone())),
-    );
-    let admitted = Stack::new(admission::Admission::new(limits.max_in_flight), closest);
-    let concerns = Stack::new(request_span::RequestSpan, Stack::new(catch_panic::CatchPanic, admitted));
+    let concerns = Concerns::new(limits, routes, shutdown.clone());
     let connections = connections::Connections::new(listener, limits.max_connections);
     Server::builder()
-        .layer(Around(concerns))
         .max_concurrent_streams(limits.max_streams_per_connection)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(connections, async move {
+        .serve_with_incoming_shutdown(concerns, connections, async move {
             shutdown.cancelled().await;
             readiness.set(ServingStatus::NotServing).await;
         })

@@ -4,87 +4,77 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use rand::RngExt as _;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
-use tracing::Instrument as _;
-
-use super::middleware::{Middleware, Next};
+use tracing::Span;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Most characters of a request id that a caller chose.
 const MAX_LENGTH: usize = 64;
 
 /// What tells one request from all others: the caller's `x-request-id` if it is 1 to 64 letters, digits, `-`, `_` or `.`,
-/// else 16 random hexadecimal digits. Handlers find it in the request's extensions; the answer carries it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+/// else a random number. The answer carries it back.
+pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn of(headers: &HeaderMap) -> Self {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        headers
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+        let chosen = headers
             .get(HEADER)
-            .and_then(|value| value.to_str().ok())
-            .filter(|id| (1..=MAX_LENGTH).contains(&id.len()) && id.chars().all(allowed))
-            .map_or_else(|| Self(format!("{:016x}", rand::rng().random::<u64>())), |id| Self(id.to_owned()))
+            .filter(|id| (1..=MAX_LENGTH).contains(&id.len()) && id.as_bytes().iter().copied().all(allowed));
+        let mut id = chosen.cloned().unwrap_or_else(|| HeaderValue::from(rand::rng().random::<u64>()));
+        // No secret, but it never comes again: HTTP/2 shall not push what does out of its table of headers for it, and then look
+        // through all the ids in there, which cost more than all of the layers around a request.
+        id.set_sensitive(true);
+        Self(id)
     }
-}
 
-#[derive(Clone, Copy)]
-pub(super) struct RequestSpan;
+    fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
 
-impl Middleware for RequestSpan {
-    async fn handle(&self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
-        let id = RequestId::of(request.headers());
-        let header = HeaderValue::from_str(id.as_str()).ok();
+    /// The span of a request.
+    pub(super) fn span(&self, request: &Request<Body>) -> Span {
         // The path of a gRPC request is the RPC's name; nothing that a caller sent as data is in it.
         let method = shown(request.uri().path());
-        let span = tracing::info_span!("rpc", rpc.method = method, request.id = id.as_str());
-        request.extensions_mut().insert(id);
-        async move {
-            let unanswered = Unanswered::begin();
-            let mut response = next.run(request).await;
-            unanswered.answered(&response);
-            if let Some(header) = header {
-                response.headers_mut().insert(HEADER, header);
-            }
-            response
-        }
-        .instrument(span)
-        .await
+        tracing::info_span!("rpc", rpc.method = %method, request.id = %self.as_str())
+    }
+
+    /// Tells the caller.
+    pub(super) fn carry_back(self, response: &mut Response<Body>) {
+        response.headers_mut().insert(HEADER, self.0);
     }
 }
 
 /// Most bytes of a path that are logged; RPC names are shorter.
 const MAX_METHOD_LENGTH: usize = 128;
 
+/// The path as far as it is like the name of an RPC: it is written into log lines as it is.
 fn shown(path: &str) -> &str {
-    let name = path.trim_start_matches('/');
-    name.get(..name.floor_char_boundary(MAX_METHOD_LENGTH)).unwrap_or_default()
+    let name = path.strip_prefix('/').unwrap_or(path);
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/');
+    let length = name.bytes().take(MAX_METHOD_LENGTH).take_while(is_plain).count();
+    name.get(..length).unwrap_or_default()
 }
 
 /// Logs the outcome; that there was none if it is dropped first, because the caller went away or its deadline passed.
-struct Unanswered {
+pub(super) struct Unanswered {
     began: Instant,
     over: bool,
 }
 
 impl Unanswered {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self { began: Instant::now(), over: false }
     }
 
-    fn answered(mut self, response: &Response<Body>) {
+    pub(super) fn answered(mut self, response: &Response<Body>) {
         self.over = true;
         let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-        let duration_ms = self.milliseconds();
         match code {
-            Code::Ok => tracing::debug!(rpc.code = ?code, rpc.duration_ms = duration_ms, "answered"),
+            Code::Ok => {
+                tracing::debug!(rpc.code = ?code, rpc.duration_ms = self.milliseconds(), "answered");
+            }
             Code::Internal | Code::Unknown | Code::DataLoss => {
-                tracing::warn!(rpc.code = ?code, rpc.duration_ms = duration_ms, "failed");
+                tracing::warn!(rpc.code = ?code, rpc.duration_ms = self.milliseconds(), "failed");
             }
             Code::Cancelled
             | Code::InvalidArgument
@@ -99,7 +89,7 @@ impl Unanswered {
             | Code::Unimplemented
             | Code::Unavailable
             | Code::Unauthenticated => {
-                tracing::info!(rpc.code = ?code, rpc.duration_ms = duration_ms, "refused");
+                tracing::info!(rpc.code = ?code, rpc.duration_ms = self.milliseconds(), "refused");
             }
         }
     }

@@ -8,39 +8,38 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
-use super::middleware::{Middleware, Next};
+use super::admission::Place;
 use crate::status::{ApiError, Code};
 
 /// How long a stream may stay silent after shutting down began; one with something to send goes on.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Shared, because cloning a token takes a lock that all requests would queue for.
-#[derive(Clone)]
-pub(super) struct StreamEnd(pub(super) Arc<CancellationToken>);
-
-impl Middleware for StreamEnd {
-    async fn handle(&self, request: Request<Body>, next: impl Next) -> Response<Body> {
-        let response = next.run(request).await;
-        if http_body::Body::is_end_stream(response.body()) {
-            return response;
-        }
-        let shutdown = Arc::clone(&self.0);
-        response.map(|inner| Body::new(Ending { inner, shutdown, stop: None, ended: false }))
+/// Gives the answer a body that ends with `UNAVAILABLE` `SHUTTING_DOWN` if it is silent when the server stops, and keeps the place of
+/// the request until it is sent or dropped.
+pub(super) fn around(
+    response: Response<Body>,
+    shutdown: &Arc<CancellationToken>,
+    place: Place,
+) -> Response<Body> {
+    if http_body::Body::is_end_stream(response.body()) {
+        return response;
     }
+    let shutdown = Arc::clone(shutdown);
+    response.map(|inner| Body::new(Ending { inner, shutdown, stop: None, ended: false, _place: place }))
 }
 
-/// An answer that ends with `UNAVAILABLE` `SHUTTING_DOWN` if it is silent when the server stops.
 struct Ending {
     inner: Body,
     shutdown: Arc<CancellationToken>,
     /// Made when the answer is silent for the first time: most never are.
     stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     ended: bool,
+    _place: Place,
 }
 
 impl http_body::Body for Ending {

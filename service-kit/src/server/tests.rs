@@ -1,8 +1,10 @@
 //! A server over real connections, and each middleware by itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
-use futures_util::future::BoxFuture;
 use tokio_stream::StreamExt as _;
 use tonic::{
     Code, Status,
@@ -15,37 +17,65 @@ use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
+use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use super::*;
 use crate::{
     lifecycle::Drain,
     status::{status_reason, status_retry_after},
+    telemetry::{self, LogFormat},
 };
 
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LONG: Duration = Duration::from_mins(1);
 
-/// Answers every RPC of its own with an empty success.
+/// A service made of a function.
 #[derive(Clone)]
-struct Probe;
+struct Handler<H, const HEALTH: bool>(H);
 
-impl NamedService for Probe {
-    const NAME: &'static str = "sluice.test.Probe";
+impl<H, const HEALTH: bool> NamedService for Handler<H, HEALTH> {
+    const NAME: &'static str = if HEALTH { "grpc.health.v1.Health" } else { "sluice.test.Probe" };
 }
 
-impl Service<Request<Body>> for Probe {
+impl<H, F, const HEALTH: bool> Service<Request<Body>> for Handler<H, HEALTH>
+where
+    H: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
         std::task::Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        Box::pin(async { Ok(Status::ok("").into_http()) })
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        let answer = self.0(request);
+        Box::pin(async { Ok(answer.await) })
     }
+}
+
+/// Answers every RPC of its own with an empty success.
+fn probe() -> Handler<impl Fn(Request<Body>) -> std::future::Ready<Response<Body>> + Clone, false> {
+    Handler(|_| std::future::ready(Status::ok("").into_http()))
+}
+
+const PROBE: &str = "sluice.test.Probe";
+
+/// What every request passes through, with one handler for `sluice.test.Probe` and health.
+fn around<F>(
+    limits: ServerLimits,
+    handler: impl Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+) -> Concerns
+where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let mut routes = Routes::default();
+    routes.add(Handler::<_, false>(handler.clone()));
+    routes.add(Handler::<_, true>(handler));
+    Concerns::new(limits, routes, CancellationToken::new())
 }
 
 async fn health_of(channel: &Channel, service: &str) -> Health {
@@ -59,8 +89,8 @@ async fn a_service_whose_condition_does_not_hold_is_not_serving_and_the_others_a
     let (condition, holds) = watch::channel(true);
     let listener = bind(LOOPBACK).await.unwrap();
     let server = GrpcServer::new(&lifecycle, ServerLimits::default())
-        .add(Probe)
-        .serving_while(holds, &[Probe::NAME])
+        .add(probe())
+        .serving_while(holds, &[PROBE])
         .serve(listener)
         .unwrap();
     let address = format!("http://{}", server.address());
@@ -68,7 +98,7 @@ async fn a_service_whose_condition_does_not_hold_is_not_serving_and_the_others_a
     for expected in [Health::Serving, Health::NotServing, Health::Serving] {
         condition.send_replace(expected == Health::Serving);
         tokio::time::timeout(LONG, async {
-            while health_of(&channel, Probe::NAME).await != expected {
+            while health_of(&channel, PROBE).await != expected {
                 tokio::task::yield_now().await;
             }
         })
@@ -100,7 +130,7 @@ async fn serve(limits: ServerLimits) -> (Lifecycle, Endpoint) {
     let listener = bind(LOOPBACK).await.unwrap();
     let server = GrpcServer::new(&lifecycle, limits)
         .reflection(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .add(Probe)
+        .add(probe())
         .serve(listener)
         .unwrap();
     (lifecycle, Channel::from_shared(format!("http://{}", server.address())).unwrap())
@@ -119,7 +149,7 @@ fn service(name: &str) -> HealthCheckRequest {
 async fn health_covers_the_server_and_each_service() {
     let (_lifecycle, channel) = start().await;
     let mut client = HealthClient::new(channel);
-    for name in ["", Probe::NAME] {
+    for name in ["", PROBE] {
         let health = client.check(service(name)).await.unwrap().into_inner();
         assert_eq!(health.status(), Health::Serving, "{name:?}");
     }
@@ -144,7 +174,7 @@ async fn a_connection_too_many_waits_until_one_closes() {
 #[tokio::test]
 async fn shutting_down_turns_health_off_ends_streams_and_is_clean() {
     let (lifecycle, channel) = start().await;
-    let mut watch = HealthClient::new(channel).watch(service(Probe::NAME)).await.unwrap().into_inner();
+    let mut watch = HealthClient::new(channel).watch(service(PROBE)).await.unwrap().into_inner();
     assert_eq!(watch.next().await.unwrap().unwrap().status(), Health::Serving);
 
     let stopping = lifecycle.clone();
@@ -210,21 +240,22 @@ fn status_of(response: &Response<Body>) -> Status {
 
 #[tokio::test]
 async fn a_panic_is_one_internal_error() {
-    let inner =
-        service_fn(async |_: Request<Body>| -> Result<Response<Body>, Infallible> { panic!("canary-30c1") });
-    let response = Around(catch_panic::CatchPanic).layer(inner).oneshot(request("/a/b")).await.unwrap();
-    let status = status_of(&response);
-    assert_eq!(status.code(), Code::Internal);
-    assert!(!format!("{status:?}").contains("canary"));
+    for begins in [false, true] {
+        let concerns = around(ServerLimits::default(), move |_| {
+            assert!(!begins, "canary-30c1");
+            async { panic!("canary-30c1") }
+        });
+        let status = status_of(&concerns.oneshot(request("/sluice.test.Probe/Any")).await.unwrap());
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!format!("{status:?}").contains("canary"));
+    }
 }
 
 #[tokio::test]
 async fn a_slow_handler_is_cut_off() {
-    let inner = service_fn(async |_: Request<Body>| {
-        std::future::pending::<Result<Response<Body>, Infallible>>().await
-    });
-    let layer = Around(deadline::Deadline(Duration::from_millis(1)));
-    let status = status_of(&layer.layer(inner).oneshot(request("/a/b")).await.unwrap());
+    let limits = ServerLimits { request_timeout: Duration::from_millis(1), ..ServerLimits::default() };
+    let slow = around(limits, |_| std::future::pending());
+    let status = status_of(&slow.oneshot(request("/sluice.test.Probe/Any")).await.unwrap());
     assert_eq!(
         (status.code(), status_reason(&status).as_deref()),
         (Code::Unavailable, Some("REQUEST_TIMEOUT"))
@@ -233,9 +264,9 @@ async fn a_slow_handler_is_cut_off() {
 
 #[tokio::test]
 async fn a_place_is_kept_until_the_answer_is_gone_and_health_needs_none() {
-    let watched = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::new(Silent))));
-    let admission = Around(admission::Admission::new(1)).layer(watched);
-    let call = |path: &'static str| admission.clone().oneshot(request(path));
+    let limits = ServerLimits { max_in_flight: 1, ..ServerLimits::default() };
+    let watched = around(limits, |_| std::future::ready(Response::new(Body::new(Silent))));
+    let call = |path: &'static str| watched.clone().oneshot(request(path));
     let is_taken = |response: &Response<Body>| Status::from_header_map(response.headers()).is_none();
 
     let first = call("/sluice.test.Probe/Any").await.unwrap();
@@ -253,18 +284,72 @@ async fn a_place_is_kept_until_the_answer_is_gone_and_health_needs_none() {
 }
 
 #[tokio::test]
+async fn a_place_is_given_back_by_what_ends_without_a_body() {
+    let limits = ServerLimits { max_in_flight: 1, ..ServerLimits::default() };
+    let refusing = around(limits, |_| std::future::ready(Status::not_found("").into_http()));
+    let call = || refusing.clone().oneshot(request("/sluice.test.Probe/Any"));
+    let (first, second) = (call().await.unwrap(), call().await.unwrap());
+    assert_eq!([status_of(&first).code(), status_of(&second).code()], [Code::NotFound; 2]);
+}
+
+#[tokio::test]
+async fn what_is_for_no_service_is_unimplemented() {
+    let concerns = around(ServerLimits::default(), |_| std::future::ready(Response::new(Body::new(Silent))));
+    for path in
+        ["", "/", "/sluice.test.Probe", "/sluice.test.Probes/Any", "//Any", "/x/sluice.test.Probe/Any"]
+    {
+        let status = status_of(&concerns.clone().oneshot(request(path)).await.unwrap());
+        assert_eq!(status.code(), Code::Unimplemented, "{path}");
+    }
+}
+
+/// Allocators keep freed blocks of up to about this size at hand, and look for larger ones at length.
+const MOST_BYTES_OF_A_FUTURE: usize = 1024;
+
+#[test]
+fn the_future_of_a_request_is_small() {
+    let mut concerns = around(ServerLimits::default(), |_| std::future::pending());
+    let future = concerns.call(request("/sluice.test.Probe/Any"));
+    assert!(size_of_val(&*future) <= MOST_BYTES_OF_A_FUTURE, "{} bytes", size_of_val(&*future));
+}
+
+#[tokio::test]
 async fn a_request_id_is_taken_over_if_it_is_harmless() {
-    let seen = service_fn(async |request: Request<Body>| -> Result<Response<Body>, Infallible> {
-        let id = request.extensions().get::<RequestId>().unwrap().as_str().to_owned();
-        Ok(Response::builder().header("seen", id).body(Body::empty()).unwrap())
-    });
+    let concerns = around(ServerLimits::default(), |_| std::future::ready(Response::new(Body::empty())));
     for (sent, kept) in [("abc-1.2_Z", true), ("a b", false), ("", false), (&"x".repeat(65), false)] {
-        let mut request = request("/a/b");
+        let mut request = request("/sluice.test.Probe/Any");
         request.headers_mut().insert("x-request-id", sent.parse().unwrap());
-        let response = Around(request_span::RequestSpan).layer(seen).oneshot(request).await.unwrap();
-        let id = response.headers().get("seen").unwrap();
-        assert_eq!(response.headers().get("x-request-id"), Some(id));
+        let response = concerns.clone().oneshot(request).await.unwrap();
+        let id = response.headers().get("x-request-id").unwrap();
         assert_eq!(id.to_str().unwrap() == sent, kept, "{sent:?}");
         assert!((1..=64).contains(&id.len()));
+        assert!(id.is_sensitive(), "HTTP/2 would keep it");
+    }
+}
+
+#[tokio::test]
+async fn lines_below_a_request_have_its_id_and_its_method_as_far_as_that_is_plain() {
+    let lines = tempfile::NamedTempFile::new().unwrap();
+    let layer = telemetry::layer(LogFormat::Text, "info", Arc::new(lines.reopen().unwrap())).unwrap();
+    let _guard = tracing_subscriber::registry().with(layer).set_default();
+    let concerns = around(ServerLimits::default(), |_| async {
+        tracing::info!("a line below");
+        Response::new(Body::empty())
+    });
+    for (path, shown) in [
+        ("/sluice.test.Probe/Any_2", "sluice.test.Probe/Any_2"),
+        ("/sluice.test.Probe/%0aFORGED", "sluice.test.Probe/"),
+        (
+            &format!("/sluice.test.Probe/{}", "x".repeat(200)),
+            &format!("sluice.test.Probe/{}", "x".repeat(110)),
+        ),
+    ] {
+        let mut request = request(path);
+        request.headers_mut().insert("x-request-id", "abc-1".parse().unwrap());
+        drop(concerns.clone().oneshot(request).await.unwrap());
+        let text = std::fs::read_to_string(lines.path()).unwrap();
+        let line = text.lines().next_back().unwrap();
+        assert!(line.contains(&format!("rpc{{rpc.method={shown} request.id=abc-1}}")), "{text}");
+        assert!(line.ends_with("a line below"), "{text}");
     }
 }
