@@ -46,8 +46,8 @@ pub enum Command {
     /// Mirrors a source now and watches it.
     Sync(sync::Arguments),
     /// Reads a mirror anew, every file of it, and says what is not as it was put there: files and folders that are missing, bytes that
-    /// are others, things of another kind, and what is not the drive's. Changes nothing, asks Microsoft for nothing, and works on a
-    /// suspended source as well. Exit code 65 when something is not as it should be; what is not the drive's is no fault.
+    /// are others, things of another kind, and what is not the drive's. Without --heal it changes nothing, asks Microsoft for nothing,
+    /// and works on a suspended source as well. Exit code 65 when something is not as it should be; what is not the drive's is no fault.
     Verify(verify::Arguments),
     /// Lists, shows and steers runs.
     Runs(runs::Arguments),

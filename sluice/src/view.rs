@@ -185,7 +185,7 @@ pub struct Run {
     pub name: String,
     /// `RUNNING`, `SUCCEEDED`, `PARTIAL`, `FAILED`, `NEEDS_PERSON` or `CANCELLED`.
     pub state: String,
-    /// `SYNC`; `PLAN` or `VERIFY` for one that only looks.
+    /// `SYNC`; `PLAN` or `VERIFY` for one that only looks; `HEAL`.
     pub kind: String,
     /// `LISTING`, `APPLYING`, `WAITING` or `VERIFYING`.
     pub phase: Option<String>,

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod brake;
 pub mod change;
 pub mod cursor;
+pub mod drift;
 pub mod fairness;
 pub mod filter;
 pub mod finding;

@@ -14,6 +14,7 @@ mod paths;
 mod places;
 pub mod plan_run;
 pub mod renew_lease;
+pub mod report_drift;
 pub mod report_findings;
 pub mod report_outcomes;
 pub mod runs;

@@ -18,6 +18,7 @@ mod messages;
 mod parse;
 mod plan_run;
 mod renew_lease;
+mod report_drift;
 mod report_findings;
 mod report_outcomes;
 mod report_throttle;
@@ -180,6 +181,12 @@ impl pb::worker_service_server::WorkerService for Workers {
         request: Request<pb::ListAppliedRequest>,
     ) -> Answer<pb::ListAppliedResponse> {
         list_applied::answer(&self.ctx, request.into_inner()).await
+    }
+    async fn report_drift(
+        &self,
+        request: Request<pb::ReportDriftRequest>,
+    ) -> Answer<pb::ReportDriftResponse> {
+        report_drift::answer(&self.ctx, request.into_inner()).await
     }
     async fn report_findings(
         &self,

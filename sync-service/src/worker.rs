@@ -5,6 +5,7 @@
 //!            └ heartbeat beside all of it: RenewLease, until it says stop
 //! lease ─► ingest: feed pages ─► PlanRun ─► a look at the destination ─► ReportFindings ─► FinishRun
 //! lease ─► verify: ListApplied ─► every file of the destination read ─► ReportFindings ─► FinishRun
+//!            └ to heal: ReportDrift as well, and then all that the first line says
 //! ```
 
 mod apply;

@@ -198,8 +198,10 @@ fn text(run: &Run) -> String {
     let kind = match run.kind.as_str() {
         "PLAN" => "plan: nothing is changed",
         "VERIFY" => "verification: nothing is changed",
+        "HEAL" => "healing",
         _ => "",
     };
+    let looks_only = matches!(run.kind.as_str(), "PLAN" | "VERIFY");
     let verified = run.verification.as_ref().map(|verified| {
         let (done, all) = (number(verified.files_done), number(verified.files));
         format!("{done} of {all} files, {}", HumanBytes(count(verified.bytes_done)))
@@ -216,7 +218,7 @@ fn text(run: &Run) -> String {
         ("verified", &optional(&verified)),
         ("listed", if run.kind == "VERIFY" { "" } else { &listed }),
         ("because", &optional(&run.listing_cause.as_deref().and_then(listing_cause).map(str::to_owned))),
-        ("transferred", if kind.is_empty() { &transferred } else { "" }),
+        ("transferred", if looks_only { "" } else { &transferred }),
         ("folders made", &some(stats.folders_made)),
         ("moved", &some(stats.items_moved)),
         ("deleted", &some(stats.items_deleted)),

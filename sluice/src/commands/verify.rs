@@ -23,6 +23,10 @@ pub struct Arguments {
     /// The source, for example tenants/acme/sources/docs.
     #[arg(value_parser = SourceName::parse)]
     name: SourceName,
+    /// Mends what is not as it was put there: fetches it again, and everything else that the drive has changed. A file that was changed
+    /// here, and whatever is in the way, is kept under another name; what is not the drive's stays. Not for a suspended source.
+    #[arg(long)]
+    heal: bool,
     /// Asks for the verification and returns at once; `sluice runs findings` shows it.
     #[arg(long)]
     no_watch: bool,
@@ -33,8 +37,8 @@ pub struct Arguments {
 /// # Errors
 /// The service is not there or refuses.
 pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {
-    let wish =
-        Wish { name: &arguments.name, kind: RunKind::Verify, verb: "verify", no_watch: arguments.no_watch };
+    let (kind, verb) = if arguments.heal { (RunKind::Heal, "heal") } else { (RunKind::Verify, "verify") };
+    let wish = Wish { name: &arguments.name, kind, verb, no_watch: arguments.no_watch };
     match asked::ask(wish, endpoints, output).await? {
         Answer::Unwatched(exit) => Ok(exit),
         Answer::Ended(ended) => {
@@ -45,10 +49,13 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
     }
 }
 
-/// What is not the drive's is no fault of the mirror.
+/// What is not the drive's is no fault of the mirror; what cannot be told cannot be mended.
 fn exit_after(ended: &ProtoRun) -> Exit {
-    let differs =
-        ended.finding_counts.iter().any(|count| count.kind() != FindingKind::Extra && count.items > 0);
+    let is_fault = |kind: FindingKind| match ended.kind() {
+        RunKind::Heal => kind == FindingKind::Unverifiable,
+        RunKind::Unspecified | RunKind::Sync | RunKind::Plan | RunKind::Verify => kind != FindingKind::Extra,
+    };
+    let differs = ended.finding_counts.iter().any(|count| count.items > 0 && is_fault(count.kind()));
     if ended.state() == RunState::Succeeded && differs { Exit::Differs } else { exit_of(ended.state()) }
 }
 
@@ -59,9 +66,18 @@ mod tests {
     use super::*;
 
     fn ended(state: RunState, found: &[FindingKind]) -> Exit {
+        after(RunKind::Verify, state, found)
+    }
+
+    fn after(kind: RunKind, state: RunState, found: &[FindingKind]) -> Exit {
         let finding_counts =
             found.iter().map(|kind| FindingCount { kind: (*kind).into(), items: 1, bytes: 0 }).collect();
-        exit_after(&ProtoRun { state: state.into(), finding_counts, ..ProtoRun::default() })
+        exit_after(&ProtoRun {
+            kind: kind.into(),
+            state: state.into(),
+            finding_counts,
+            ..ProtoRun::default()
+        })
     }
 
     #[test]
@@ -72,5 +88,13 @@ mod tests {
         assert_eq!(ended(RunState::Succeeded, &[FindingKind::Unverifiable]), Exit::Differs);
         assert_eq!(ended(RunState::NeedsPerson, &[FindingKind::Missing]), Exit::NeedsPerson);
         assert_eq!(ended(RunState::Cancelled, &[FindingKind::Missing]), Exit::TryAgain);
+    }
+
+    #[test]
+    fn what_was_healed_is_no_fault_any_more() {
+        let healed = |state, found: &[FindingKind]| after(RunKind::Heal, state, found);
+        assert_eq!(healed(RunState::Succeeded, &[FindingKind::Missing, FindingKind::Changed]), Exit::Done);
+        assert_eq!(healed(RunState::Succeeded, &[FindingKind::Unverifiable]), Exit::Differs);
+        assert_eq!(healed(RunState::Partial, &[FindingKind::Missing]), Exit::TryAgain);
     }
 }

@@ -22,7 +22,7 @@ sluice source list: --tenant --state
 sluice source update: NAME --interval --full-listing --include --exclude --max-size --no-filter --display-name --suspend --resume
 sluice source remove: NAME
 sluice sync: NAME --watch --plan --no-watch
-sluice verify: NAME --no-watch
+sluice verify: NAME --heal --no-watch
 sluice runs: SOURCE --source --tenant --state --limit
 sluice runs list: SOURCE --source --tenant --state --limit
 sluice runs show: NAME

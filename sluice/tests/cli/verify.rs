@@ -46,6 +46,11 @@ async fn a_person_sees_what_is_not_as_it_was_put_there() {
         found["findings"].as_array().unwrap().iter().find(|found| found["kind"] == "MISSING").unwrap();
     assert_eq!(missing["path"].as_str(), Some(gone.as_str()));
 
+    let healed = up.call(&["verify", DOCS, "--heal"]);
+    assert_eq!(healed.code, 0, "{healed:?}");
+    assert!(healed.stdout.contains("healing") && healed.stdout.contains("1 files, "), "{healed:?}");
+    assert!(mirror.join(&gone).exists() && mirror.join("mine").exists());
+
     let asked = up.call(&["verify", DOCS, "--no-watch", "--json"]);
     assert_eq!((asked.code, asked.json()["kind"].as_str()), (0, Some("VERIFY")));
 }

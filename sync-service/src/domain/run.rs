@@ -36,6 +36,18 @@ pub enum RunKind {
     Plan,
     /// Compare the destination with what the index says it has.
     Verify,
+    /// The same, and then make the destination equal to the drive again.
+    Heal,
+}
+
+impl RunKind {
+    /// Whether it changes nothing but what is known of itself.
+    pub fn looks_only(self) -> bool {
+        match self {
+            Self::Plan | Self::Verify => true,
+            Self::Sync | Self::Heal => false,
+        }
+    }
 }
 
 /// Which part of the work a run is at.
@@ -72,6 +84,9 @@ pub const ITEMS_LEFT: &str = "ITEMS_LEFT";
 
 /// Reason of a run whose worker was told to end before the work was done: no failure of the source.
 pub const WORKER_STOPPED: &str = "WORKER_STOPPED";
+
+/// Reason of a run that was asked for and whose source was suspended before it began.
+pub const SOURCE_SUSPENDED: &str = "SOURCE_SUSPENDED";
 
 /// Reason of a run that somebody cancelled.
 pub const CANCELLED: &str = "CANCELLED";
@@ -117,6 +132,15 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether what is left of it is to make the destination equal to the drive.
+    pub fn mirrors(&self) -> bool {
+        match self.kind {
+            RunKind::Sync => true,
+            RunKind::Heal => matches!(self.phase, RunPhase::Listing | RunPhase::Applying),
+            RunKind::Plan | RunKind::Verify => false,
+        }
+    }
+
     /// Ends a run that no worker has taken.
     pub fn cancel(&mut self, now: Timestamp) {
         self.cancel_requested = true;

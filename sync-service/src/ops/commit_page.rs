@@ -66,6 +66,10 @@ pub async fn commit_page(
         source.folds_names = folds_names;
         places::compare_anew(txn.conn(), source.index()).await?;
     }
+    if run.phase == RunPhase::Verifying {
+        // A run that heals has verified: whoever takes it over need not do that again.
+        run.phase = RunPhase::Listing;
+    }
     match reading {
         Reading::Page { items, leads_to } => {
             match page_order(&source.cursor, read_with, &leads_to) {

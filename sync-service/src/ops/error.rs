@@ -64,6 +64,9 @@ pub enum OpError {
     /// Findings come before those that they follow.
     #[error("findings of {0} are missing before these")]
     FindingsMissing(RunName),
+    /// The run does not heal, or has verified already.
+    #[error("{0} does not heal, or has verified already")]
+    NotHealing(RunName),
     /// A copy of the index to try things out on cannot be made.
     #[error(transparent)]
     Scratch(#[from] ScratchError),

@@ -13,7 +13,7 @@ use crate::{
         activity::Activity,
         listing::feed_failures_after,
         names::{RunName, SourceName},
-        run::{Effort, FinishState, Remainder, Run, RunKind, RunState, WORKER_STOPPED, final_state},
+        run::{Effort, FinishState, Remainder, Run, RunState, WORKER_STOPPED, final_state},
         schedule::{FIRST_RETRY, SLEEP, next_run_time, phase},
         source::{Health, Source},
     },
@@ -60,7 +60,7 @@ pub async fn finish_run(
         return remainder(txn.conn(), &source, &run).await;
     }
     let (mut source, mut run) = held?;
-    let looks_only = run.kind != RunKind::Sync;
+    let looks_only = run.kind.looks_only();
     let left = remainder(txn.conn(), &source, &run).await?;
     let (state, reason) = final_state(finish.state, left);
     run.state = state;
@@ -74,10 +74,9 @@ pub async fn finish_run(
     run.end_time = Some(now);
     runs::update(txn.conn(), &run).await?;
 
-    if looks_only {
-        // That says nothing about when and how the source is mirrored.
-        source.waiting_run = source.waiting_run.filter(|waiting| *waiting != run.key);
-    } else {
+    source.waiting_run = source.waiting_run.filter(|waiting| *waiting != run.key);
+    // One that only looks says nothing about when and how the source is mirrored.
+    if !looks_only {
         judge(&mut source, &run, finish, now);
         if ctx.settings.follows_connections && waits_for_connection(&run) {
             rest(txn.conn(), &mut source, &run, now).await?;
@@ -148,7 +147,7 @@ async fn ended_by(
 }
 
 async fn remainder(conn: &impl Connection, source: &Source, run: &Run) -> Result<Remainder, OpError> {
-    if run.kind != RunKind::Sync {
+    if run.kind.looks_only() {
         return Ok(Remainder { listing_complete: true, items_left: 0, deletions_held: 0 });
     }
     let pending = items::pending(conn, source.key, run.create_time).await?;

@@ -13,11 +13,11 @@ use crate::{
         finding::FindingCounts,
         listing::{ListingCause, list_afresh},
         names::{RunName, SourceName},
-        run::{Effort, Run, RunKind, RunPhase, RunState, WORKER_STOPPED},
+        run::{Effort, Run, RunKind, RunPhase, RunState, SOURCE_SUSPENDED, WORKER_STOPPED},
         schedule::phase,
         source::{Lease, Source},
     },
-    store::{Connection, StoreError, due, findings, runs, sources},
+    store::{Connection, StoreError, due, findings, items, runs, sources},
 };
 
 /// How often a waiting worker looks by itself, besides being woken.
@@ -30,7 +30,7 @@ pub struct Leased {
     pub source: Source,
     /// The run's name.
     pub run: RunName,
-    /// What the run is to do.
+    /// What its worker is to do: [`RunKind::Sync`] also for the rest of a run that heals.
     pub kind: RunKind,
     /// Where the feed goes on.
     pub cursor: Cursor,
@@ -90,7 +90,7 @@ async fn lease_named(ctx: &Ctx, worker: &str, name: &SourceName) -> Result<Lease
     Ok(leased)
 }
 
-/// A run that only looks. People ask for those one by one, so they are outside of turns and caps.
+/// A run that was asked for. People ask for those one by one, so they are outside of turns and caps.
 async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Option<Leased>, OpError> {
     let now = ctx.now();
     if kinds.is_empty() || !due::any_waiting(ctx.store.read(), kinds, now).await? {
@@ -106,23 +106,56 @@ async fn lease_waiting(ctx: &Ctx, worker: &str, kinds: &[RunKind]) -> Result<Opt
         txn.commit().await?;
         return Ok(None);
     };
+    if source.spec.suspended && !run.kind.looks_only() {
+        // Since it was asked for.
+        let reason = SOURCE_SUSPENDED.to_owned();
+        source.open_run = source.open_run.filter(|open| *open != key);
+        source.waiting_run = None;
+        runs::update(txn.conn(), &Run { reason, ..abandoned(run, now) }).await?;
+        sources::update(txn.conn(), &source, now).await?;
+        txn.commit().await?;
+        return Ok(None);
+    }
     if let Some(open) = source.open_run.filter(|open| *open != key)
         && let Some(open) = runs::by_key(txn.conn(), open).await?
     {
-        if open.kind == RunKind::Sync && !source.spec.suspended {
+        if open.mirrors() && !source.spec.suspended {
             // Of a worker that died; it goes first, and somebody takes it over as soon as it is due.
             return Ok(None);
         }
         runs::update(txn.conn(), &abandoned(open, now)).await?;
     }
-    findings::clear(txn.conn(), source.key).await?;
-    run.findings = FindingCounts::default();
-    run.counts.deletions_held = 0;
-    run.phase = if run.kind == RunKind::Verify { RunPhase::Verifying } else { RunPhase::Listing };
+    // One that heals and has verified goes on.
+    if !run.mirrors() {
+        begin(txn.conn(), &mut source, &mut run, &ctx.settings, now).await?;
+    }
     let run = take_over(txn.conn(), run).await?;
     let leased = hold(txn.conn(), worker, source, run, &ctx.settings, now).await?;
     txn.commit().await?;
     Ok(Some(leased))
+}
+
+/// Begins a run that was asked for, from its start.
+async fn begin(
+    conn: &impl Connection,
+    source: &mut Source,
+    run: &mut Run,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    findings::clear(conn, source.key).await?;
+    run.findings = FindingCounts::default();
+    run.counts.deletions_held = 0;
+    run.phase = match run.kind {
+        RunKind::Verify | RunKind::Heal => RunPhase::Verifying,
+        RunKind::Plan | RunKind::Sync => RunPhase::Listing,
+    };
+    if !run.kind.looks_only() {
+        items::end_back_off(conn, source.key).await?;
+        run.listing = begin_listing(source, settings.full_interval, now);
+        source.latest_run = Some(run.id.clone());
+    }
+    Ok(())
 }
 
 async fn lease_due(ctx: &Ctx, worker: &str) -> Result<Option<Leased>, OpError> {
@@ -160,10 +193,10 @@ async fn take(
         None => None,
     };
     let run = match open {
-        Some(run) if run.kind == RunKind::Sync => take_over(conn, run).await?,
+        Some(run) if run.mirrors() => take_over(conn, run).await?,
         looked => {
             if let Some(run) = looked {
-                // A run that only looks, whose worker died, is begun anew after this one.
+                // A run that was asked for, whose worker died, is begun anew after this one.
                 let waits = source.waiting_run == Some(run.key);
                 let run = if waits { Run { phase: RunPhase::Waiting, ..run } } else { abandoned(run, now) };
                 runs::update(conn, &run).await?;
@@ -196,7 +229,8 @@ async fn hold(
     };
     sources::update(conn, &source, now).await?;
     let name = &source.spec.name;
-    let (kind, run) = (run.kind, RunName::new(name.tenant().clone(), name.source().clone(), run.id));
+    let kind = if run.mirrors() { RunKind::Sync } else { run.kind };
+    let run = RunName::new(name.tenant().clone(), name.source().clone(), run.id);
     Ok(Leased { cursor: source.cursor.clone(), kind, source, run })
 }
 

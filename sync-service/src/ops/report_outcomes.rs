@@ -132,17 +132,26 @@ async fn store_batch(
         store_one(&mut rows, (run, now), outcome, token);
         lost.extend(lost_folder(&rows, outcome, token));
     }
-    let (gone, kept): (Vec<Row>, Vec<Row>) =
-        rows.into_values().partition(|row| row.item.work() == Work::Forget);
+    store_rows(conn, index, rows.into_values()).await?;
+    for folder in lost {
+        items::take_away_folder(conn, index, &folder).await?;
+    }
+    Ok(())
+}
+
+/// Writes rows, and deletes those that are nowhere any more.
+pub(super) async fn store_rows(
+    conn: &impl Connection,
+    index: Index,
+    rows: impl Iterator<Item = Row>,
+) -> Result<(), StoreError> {
+    let (gone, kept): (Vec<Row>, Vec<Row>) = rows.partition(|row| row.item.work() == Work::Forget);
     for chunk in kept.chunks(BATCH) {
         items::upsert(conn, index, chunk).await?;
     }
     for chunk in gone.chunks(BATCH) {
         let ids: Vec<&str> = chunk.iter().map(|row| row.item.id.as_str()).collect();
         items::delete(conn, index.source, &ids).await?;
-    }
-    for folder in lost {
-        items::take_away_folder(conn, index, &folder).await?;
     }
     Ok(())
 }

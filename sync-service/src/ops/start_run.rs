@@ -1,4 +1,4 @@
-//! Asks for a run that only looks.
+//! Asks for a run that only looks, or that heals.
 
 use super::{Ctx, OpError, RUNS_KEPT, lease_run::new_run_id, runs::NamedRun};
 use crate::{
@@ -13,13 +13,16 @@ use crate::{
 /// Makes a run of this kind wait for a worker, unless one does already. One of another kind gives way.
 ///
 /// # Errors
-/// [`OpError::SourceNotFound`].
+/// [`OpError::SourceNotFound`]; [`OpError::SourceSuspended`] for a run that does not only look.
 pub async fn start_run(ctx: &Ctx, name: &SourceName, kind: RunKind) -> Result<NamedRun, OpError> {
     let now = ctx.now();
     let txn = ctx.store.begin().await?;
     let mut source = sources::lock_by_name(txn.conn(), name)
         .await?
         .ok_or_else(|| OpError::SourceNotFound(name.clone()))?;
+    if source.spec.suspended && !kind.looks_only() {
+        return Err(OpError::SourceSuspended(name.clone()));
+    }
     let waiting = match source.waiting_run {
         Some(key) => runs::by_key(txn.conn(), key).await?.filter(|run| run.end_time.is_none()),
         None => None,

@@ -174,6 +174,7 @@ pub(super) fn run_kind(kind: RunKind) -> pb::RunKind {
         RunKind::Sync => pb::RunKind::Sync,
         RunKind::Plan => pb::RunKind::Plan,
         RunKind::Verify => pb::RunKind::Verify,
+        RunKind::Heal => pb::RunKind::Heal,
     }
 }
 

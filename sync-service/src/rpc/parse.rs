@@ -55,6 +55,7 @@ pub(super) fn run_kind(kind: i32) -> Option<RunKind> {
         Ok(pb::RunKind::Sync) => Some(RunKind::Sync),
         Ok(pb::RunKind::Plan) => Some(RunKind::Plan),
         Ok(pb::RunKind::Verify) => Some(RunKind::Verify),
+        Ok(pb::RunKind::Heal) => Some(RunKind::Heal),
         Ok(pb::RunKind::Unspecified) | Err(_) => None,
     }
 }

@@ -15,7 +15,7 @@ pub(super) async fn answer(ctx: &Ctx, request: pb::StartRunRequest) -> Answer<pb
     let name = bad.check("name", SourceName::parse(&request.name));
     let kind = parse::run_kind(request.kind).filter(|kind| *kind != RunKind::Sync);
     if kind.is_none() {
-        bad.add("kind", "must be RUN_KIND_PLAN or RUN_KIND_VERIFY");
+        bad.add("kind", "must be RUN_KIND_PLAN, RUN_KIND_VERIFY or RUN_KIND_HEAL");
     }
     bad.finish()?;
     let (Some(name), Some(kind)) = (name, kind) else { return Err(parse::broken()) };

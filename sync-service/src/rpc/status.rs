@@ -28,7 +28,7 @@ pub(super) fn status(error: OpError) -> Status {
         OpError::MoreDeletionsHeld { .. } => {
             ApiError::new(Code::FailedPrecondition, "MORE_DELETIONS_HELD", message)
         }
-        OpError::BadActionToken { .. } | OpError::FindingsMissing(_) => {
+        OpError::BadActionToken { .. } | OpError::FindingsMissing(_) | OpError::NotHealing(_) => {
             ApiError::new(Code::InvalidArgument, "INVALID_FIELDS", message)
         }
         OpError::Store(error @ StoreError::Database(_))

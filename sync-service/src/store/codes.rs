@@ -129,6 +129,7 @@ pub(super) fn run_kind_code(kind: RunKind) -> i16 {
         RunKind::Sync => 0,
         RunKind::Plan => 1,
         RunKind::Verify => 2,
+        RunKind::Heal => 3,
     }
 }
 
@@ -137,6 +138,7 @@ pub(super) fn run_kind(code: i16) -> Result<RunKind, StoreError> {
         0 => Ok(RunKind::Sync),
         1 => Ok(RunKind::Plan),
         2 => Ok(RunKind::Verify),
+        3 => Ok(RunKind::Heal),
         other => Err(impossible("runs", "kind", other)),
     }
 }

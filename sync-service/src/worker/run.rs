@@ -80,7 +80,9 @@ pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
 async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
     match lease.kind() {
         // A service of before knows no other kind.
-        pb::RunKind::Sync | pb::RunKind::Unspecified => mirror(worker, lease, spent, stop).await,
+        pb::RunKind::Sync | pb::RunKind::Heal | pb::RunKind::Unspecified => {
+            mirror(worker, lease, spent, stop).await
+        }
         pb::RunKind::Plan => plan::plan(worker, lease, spent, stop).await,
         pb::RunKind::Verify => verify::verify(worker, lease, spent, stop).await,
     }
@@ -100,6 +102,9 @@ async fn mirror(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) 
         Arc::new(worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock)));
 
     recover::report_made(&worker.service, destination.as_ref(), lease).await?;
+    if lease.kind() == pb::RunKind::Heal {
+        verify::verify(worker, lease, spent, stop).await?;
+    }
     let budget = worker.tokens.budget(&source.connection).await;
     let graph = worker.graphs.of(&budget);
     spent.follow(Arc::clone(&graph));

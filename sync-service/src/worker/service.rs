@@ -32,6 +32,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest message taken from the service.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Kinds of runs that this version can do besides `RUN_KIND_SYNC`.
+const KINDS: [pb::RunKind; 3] = [pb::RunKind::Plan, pb::RunKind::Verify, pb::RunKind::Heal];
+
 /// The calls of `WorkerService`.
 #[derive(Clone)]
 pub(super) struct SyncService {
@@ -56,7 +59,7 @@ impl SyncService {
             worker: worker.to_owned(),
             source: source.map(ToString::to_string).unwrap_or_default(),
             wait: Some(duration_to_proto(wait)),
-            kinds: vec![pb::RunKind::Plan.into(), pb::RunKind::Verify.into()],
+            kinds: KINDS.iter().map(|kind| (*kind).into()).collect(),
         };
         let call = || {
             let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT + wait));
@@ -123,6 +126,14 @@ impl SyncService {
             async move { client.list_applied(request).await }
         };
         self.retried(call).await
+    }
+
+    pub(super) async fn report_drift(&self, request: pb::ReportDriftRequest) -> Result<(), WorkerError> {
+        let call = || {
+            let (mut client, request) = (self.client.clone(), timed(request.clone(), CALL_TIMEOUT));
+            async move { client.report_drift(request).await }
+        };
+        self.retried(call).await.map(|_| ())
     }
 
     pub(super) async fn report_findings(

@@ -28,7 +28,7 @@ const READ_AT_ONCE: usize = 4;
 /// Reason of what a worker that died was at: the next run of the source tells what became of it.
 const UNDER_WAY: &str = "UNDER_WAY";
 
-/// Does a leased run that verifies.
+/// Does a leased run that verifies, or that part of one that heals.
 pub(super) async fn verify(
     worker: &Worker,
     lease: &pb::Lease,
@@ -203,7 +203,7 @@ impl Verification<'_> {
                 has_folders |= item.file.is_none();
             }
             let found = self.files(folder, &opened, page.items).await;
-            self.findings.report(found).await?;
+            self.hand_in(found).await?;
             page_token = Some(page.next_page_token).filter(|token| !token.is_empty());
         }
         if !folder.is_own() {
@@ -224,8 +224,23 @@ impl Verification<'_> {
             Err(error) if folder.is_root() => return Err(error.into()),
             Err(error) => unverifiable(&folder.path, 0, &error),
         };
-        self.findings.report(vec![found]).await?;
+        self.hand_in(vec![(folder.id.clone(), found)]).await?;
         Ok(None)
+    }
+
+    /// Hands in what was found about items, for people, and for the index where the run heals.
+    async fn hand_in(&mut self, found: Vec<(String, pb::Finding)>) -> Result<(), WorkerError> {
+        let drift = found.iter().filter_map(|(item_id, finding)| {
+            let kind = drift(finding.kind())?;
+            Some(pb::Drift { item_id: item_id.clone(), kind: kind.into() })
+        });
+        let drift: Vec<pb::Drift> = drift.collect();
+        self.findings.report(found.into_iter().map(|(_, finding)| finding).collect()).await?;
+        if drift.is_empty() || self.lease.kind() != pb::RunKind::Heal {
+            return Ok(());
+        }
+        let request = pb::ReportDriftRequest { run: self.lease.run.clone(), epoch: self.lease.epoch, drift };
+        self.service.report_drift(request).await
     }
 
     /// Compares the files among these items, several at once. What was found comes in their order.
@@ -234,13 +249,21 @@ impl Verification<'_> {
         folder: &Folder,
         opened: &OpenFolder,
         items: Vec<pb::AppliedItem>,
-    ) -> Vec<pb::Finding> {
+    ) -> Vec<(String, pb::Finding)> {
         let files = items.into_iter().filter(|item| item.file.is_some());
-        let looks = files.map(|item| self.file(folder, opened, item));
+        let looks = files.map(|item| async move {
+            let found = self.file(folder, opened, &item).await?;
+            Some((item.item_id, found))
+        });
         stream::iter(looks).buffered(READ_AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
-    async fn file(&self, folder: &Folder, opened: &OpenFolder, item: pb::AppliedItem) -> Option<pb::Finding> {
+    async fn file(
+        &self,
+        folder: &Folder,
+        opened: &OpenFolder,
+        item: &pb::AppliedItem,
+    ) -> Option<pb::Finding> {
         let expected = expected(item.file.as_ref()).unwrap_or_default();
         let (path, size) = (folder.join(&item.name), expected.size.unwrap_or_default());
         let meter = self.spent.begin_verifying(&path, size);
@@ -294,6 +317,25 @@ impl Verification<'_> {
             self.findings.report(found).await?;
         }
         Ok(())
+    }
+}
+
+/// What a finding about an item means for the index.
+fn drift(found: pb::FindingKind) -> Option<pb::DriftKind> {
+    use pb::FindingKind as Kind;
+    match found {
+        Kind::Missing | Kind::WrongKind => Some(pb::DriftKind::Gone),
+        Kind::Changed => Some(pb::DriftKind::Changed),
+        Kind::Unspecified
+        | Kind::MakeFolder
+        | Kind::Move
+        | Kind::Transfer
+        | Kind::SetTime
+        | Kind::Delete
+        | Kind::Keep
+        | Kind::Leave
+        | Kind::Extra
+        | Kind::Unverifiable => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A mirror that is read anew: what is not as it was put there is named, and nothing is changed.
 
+mod heal;
 mod leased;
 pub(crate) mod operations;
 

@@ -9,9 +9,11 @@ use service_kit::{
 };
 use sync_service::{
     domain::{
+        action::Step,
         baseline::Baseline,
         cursor::Cursor,
-        names::RunName,
+        drift::Drift,
+        names::{RunName, SourceName},
         run::{FinishState, RunKind, RunPhase},
     },
     ops::{
@@ -21,6 +23,7 @@ use sync_service::{
         lease_run::lease_run,
         list_actions::{Extent, list_actions},
         list_applied::{Wanted, list_applied},
+        report_drift::report_drift,
         report_outcomes::{Outcome, OutcomeResult, report_outcomes},
         runs, sources,
         start_run::start_run,
@@ -78,9 +81,43 @@ pub(crate) async fn live_on(url: &DatabaseUrl) {
     let late = list_applied(&ctx, &run, epoch - 1, &wanted).await;
     assert!(matches!(late, Err(OpError::LeaseLost(_))));
     finish_run(&ctx, &run, epoch, &finish(FinishState::Completed)).await.unwrap();
+    heal(&ctx, &spec.name).await;
     for name in [&spec.name, &other.name] {
         sources::delete(&ctx, name).await.unwrap();
     }
+}
+
+/// One file is gone, and one has other bytes: those two are to be put there again.
+async fn heal(ctx: &Ctx, source: &SourceName) {
+    start_run(ctx, source, RunKind::Heal).await.unwrap();
+    let leased = lease_run(ctx, "w", None, &[RunKind::Heal], Duration::ZERO).await.unwrap().unwrap();
+    let (run, epoch) = (leased.run, leased.source.lease.epoch);
+    let names = names();
+    let drift = [
+        (names[3].clone(), Drift::Gone),
+        (names[700].clone(), Drift::Changed),
+        ("unknown".into(), Drift::Gone),
+    ];
+    for _ in 0..2 {
+        report_drift(ctx, &run, epoch, &drift).await.unwrap();
+    }
+    let reading = Reading::Page { items: Vec::new(), leads_to: Cursor::CaughtUp("2".into()) };
+    commit_page(ctx, &run, epoch, "1", reading, false).await.unwrap();
+    let late = report_drift(ctx, &run, epoch, &drift).await;
+    assert!(matches!(late, Err(OpError::NotHealing(_))));
+    let pages: Vec<_> =
+        list_actions(ctx.clone(), run.clone(), epoch, Extent::Everything).try_collect().await.unwrap();
+    let actions: Vec<(String, Option<Baseline>)> = pages
+        .into_iter()
+        .flatten()
+        .map(|action| {
+            let Step::PutContent { expected, .. } = action.step else { panic!("{action:?}") };
+            (action.item_id, expected)
+        })
+        .collect();
+    let bytes_only = Baseline { size: Some(3), modified: None, hash: Some("h".into()) };
+    assert_eq!(actions, [(names[3].clone(), None), (names[700].clone(), Some(bytes_only))]);
+    finish_run(ctx, &run, epoch, &finish(FinishState::Failed)).await.unwrap();
 }
 
 /// Sorted.
@@ -99,7 +136,7 @@ async fn mirror(ctx: &Ctx) {
     let pages: Vec<_> =
         list_actions(ctx.clone(), run.clone(), epoch, Extent::Everything).try_collect().await.unwrap();
     for page in pages {
-        let file = Baseline { size: Some(3), modified: None, hash: Some("h".into()) };
+        let file = Baseline { size: Some(3), modified: Some(ctx.now()), hash: Some("h".into()) };
         let outcomes: Vec<Outcome> = page
             .into_iter()
             .map(|action| Outcome {
