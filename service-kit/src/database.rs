@@ -21,6 +21,9 @@ use crate::secret::SecretString;
 
 /// How long a statement waits for another process or connection that is writing to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages that each connection to SQLite keeps to itself, in KiB. Those of a pool keep the same ones, which the system keeps as
+/// well: SQLite's own 2 MiB each made nothing faster (`bench list-items`, `held-connections`) and cost 14 MiB.
+const SQLITE_CACHE_KIBIBYTES: u32 = 256;
 /// How long opening one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -239,6 +242,7 @@ fn sqlite_options(path: &Path) -> Result<ConnectOptions, DatabaseError> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("cache_size", format!("-{SQLITE_CACHE_KIBIBYTES}"))
             .busy_timeout(SQLITE_BUSY_TIMEOUT)
     });
     Ok(options)

@@ -74,6 +74,7 @@ async fn a_new_sqlite_file_is_ours_alone_and_durable() {
     assert_eq!(value(&connection, "PRAGMA synchronous").await, "2");
     assert_eq!(value(&connection, "PRAGMA foreign_keys").await, "1");
     assert_eq!(value(&connection, "PRAGMA busy_timeout").await, "10000");
+    assert_eq!(value(&connection, "PRAGMA cache_size").await, "-256");
 }
 
 #[tokio::test]
