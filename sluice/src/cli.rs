@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    client::Endpoints,
+    client::{Endpoints, GLOBAL_HEADING},
     commands::{completions, connect, connections, demo, runs, source, status, sync, up, verify, webhooks},
 };
 
@@ -26,7 +26,7 @@ pub struct Global {
     #[command(flatten)]
     pub endpoints: Endpoints,
     /// Prints one JSON document instead of text for people.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL_HEADING)]
     pub json: bool,
 }
 
@@ -41,13 +41,15 @@ pub enum Command {
     Connect(connect::Arguments),
     /// Lists, shows or removes connected accounts.
     Connections(connections::Arguments),
-    /// Adds, lists or removes sources: drives and the folders they are mirrored to.
+    /// Adds, lists, changes or removes sources: drives and the folders they are mirrored to.
     Source(source::Arguments),
     /// Mirrors a source now and watches it.
     Sync(sync::Arguments),
-    /// Reads a mirror anew, every file of it, and says what is not as it was put there: files and folders that are missing, bytes that
-    /// are others, things of another kind, and what is not the drive's. Without --heal it changes nothing, asks Microsoft for nothing,
-    /// and works on a suspended source as well. Exit code 65 when something is not as it should be; what is not the drive's is no fault.
+    /// Reads a mirror anew, every file of it, and says what is not as it was put there.
+    ///
+    /// That is: files and folders that are missing, bytes that are others, things of another kind, and what is not the drive's. Without
+    /// --heal it changes nothing, asks Microsoft for nothing, and works on a suspended source as well. Exit code 65 when something is not
+    /// as it should be; what is not the drive's is no fault.
     Verify(verify::Arguments),
     /// Lists, shows and steers runs.
     Runs(runs::Arguments),

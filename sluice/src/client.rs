@@ -31,6 +31,9 @@ pub const MAX_ROWS: usize = 100_000;
 /// Most calls for one list.
 const MAX_PAGES: usize = 10_000;
 
+/// Heading in the help of what every command takes, so that it does not stand between a command's own options.
+pub const GLOBAL_HEADING: &str = "Options of every command";
+
 /// Where the services are.
 #[derive(Args, Clone, Debug)]
 pub struct Endpoints {
@@ -39,6 +42,7 @@ pub struct Endpoints {
         long,
         global = true,
         env = "SLUICE_TOKEN_SERVICE",
+        help_heading = GLOBAL_HEADING,
         value_name = "URL",
         default_value = "http://127.0.0.1:7401",
         value_parser = parse_address
@@ -49,6 +53,7 @@ pub struct Endpoints {
         long,
         global = true,
         env = "SLUICE_SYNC_SERVICE",
+        help_heading = GLOBAL_HEADING,
         value_name = "URL",
         default_value = "http://127.0.0.1:7402",
         value_parser = parse_address
@@ -199,12 +204,21 @@ pub fn call<T>(message: T) -> Request<T> {
     request
 }
 
-/// Follows a list to its end, or to `most` rows. `page` is given a page token and the number of rows wanted and returns
-/// rows and the next token.
+/// Follows a list to its end, or to `most` rows, and returns them as they are shown. `what` completes "cannot …". `page` is given a page
+/// token and the number of rows wanted and returns rows and the next token.
 ///
 /// # Errors
-/// What the service answered to one of the calls; `DATA_LOSS` if the list does not end.
-pub async fn all_pages<T>(
+/// What the service answered to one of the calls; the list does not end.
+pub async fn all_pages<T, V: From<T>>(
+    what: &str,
+    most: usize,
+    page: impl AsyncFnMut(String, i32) -> Result<(Vec<T>, String), Status>,
+) -> Result<Vec<V>, Failure> {
+    let rows = follow_pages(most, page).await.map_err(|status| Failure::from_status(what, &status))?;
+    Ok(rows.into_iter().map(V::from).collect())
+}
+
+async fn follow_pages<T>(
     most: usize,
     mut page: impl AsyncFnMut(String, i32) -> Result<(Vec<T>, String), Status>,
 ) -> Result<Vec<T>, Status> {
@@ -263,9 +277,9 @@ mod tests {
             let end = (start + wanted.min(3)).min(10);
             Ok(((start..end).collect::<Vec<_>>(), if end == 10 { String::new() } else { end.to_string() }))
         };
-        assert_eq!(all_pages(usize::MAX, pages).await.unwrap(), (0..10).collect::<Vec<_>>());
-        assert_eq!(all_pages(4, pages).await.unwrap(), [0, 1, 2, 3]);
+        assert_eq!(follow_pages(usize::MAX, pages).await.unwrap(), (0..10).collect::<Vec<_>>());
+        assert_eq!(follow_pages(4, pages).await.unwrap(), [0, 1, 2, 3]);
         let endless = async |_: String, _: i32| Ok((Vec::<i32>::new(), "again".to_owned()));
-        assert_eq!(all_pages(usize::MAX, endless).await.unwrap_err().code(), tonic::Code::DataLoss);
+        assert_eq!(follow_pages(usize::MAX, endless).await.unwrap_err().code(), tonic::Code::DataLoss);
     }
 }

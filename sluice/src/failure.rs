@@ -81,11 +81,13 @@ fn explanation(status: &Status, reason: Option<&str>) -> String {
             .collect();
         return fields.join("; ");
     }
-    match (reason, status.message()) {
-        // Not from a Sluice service: the connection broke, or something else answers there.
-        (None, "") => format!("the answer was {:?}", status.code()),
-        (None, message) if status.code() == Code::Unavailable => format!("the service is gone ({message})"),
-        (_, message) => message.to_owned(),
+    // Without a reason it is not from a Sluice service: the connection broke, or something else answers there.
+    match (reason, status.code(), status.message()) {
+        (None, Code::Unimplemented, _) => "what answers there does not know this call".to_owned(),
+        (None, code, "") => format!("the answer was {code:?}"),
+        (None, Code::Unavailable, message) => format!("the service is gone ({message})"),
+        (None, Code::Internal | Code::Unknown, message) => format!("the answer cannot be read ({message})"),
+        (_, _, message) => message.to_owned(),
     }
 }
 
@@ -100,6 +102,9 @@ fn advice(status: &Status, reason: Option<&str>) -> Option<String> {
         (Some("CONNECTION_NOT_FOUND"), _) => "`sluice connections` lists what there is",
         (Some("SOURCE_NOT_FOUND"), _) => "`sluice source list` lists what there is",
         (Some("RUN_NOT_FOUND"), _) => "`sluice runs` lists what there is",
+        (None, Code::Unimplemented | Code::Internal | Code::Unknown) => {
+            "--token-service and --sync-service must name these services, in a version as new as this one"
+        }
         (_, Code::Unimplemented) => "a newer version of the service may have it",
         (_, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted) => {
             return Some(match status_retry_after(status) {
@@ -160,6 +165,25 @@ mod tests {
         assert_eq!(
             shown(Status::unavailable("broken pipe")).1,
             "cannot read it: the service is gone (broken pipe); try again"
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_service_of_sluice_is_said_to_be_none() {
+        let advice =
+            "--token-service and --sync-service must name these services, in a version as new as this one";
+        assert_eq!(
+            shown(Status::unimplemented("")).1,
+            format!("cannot read it: what answers there does not know this call; {advice}")
+        );
+        assert_eq!(
+            shown(Status::internal("invalid compression flag")).1,
+            format!("cannot read it: the answer cannot be read (invalid compression flag); {advice}")
+        );
+        let ours = ApiError::new(ApiCode::Unimplemented, "UNIMPLEMENTED", "keys cannot be rotated yet");
+        assert_eq!(
+            shown(ours).1,
+            "cannot read it: keys cannot be rotated yet; a newer version of the service may have it"
         );
     }
 

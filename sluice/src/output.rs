@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use service_kit::exit::Exit;
 
@@ -96,13 +96,16 @@ fn write(bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// A table for people, as wide as the terminal, without lines that get in the way of `cut` and `grep`.
+/// A table for people, without lines that get in the way of `cut` and `grep`; nothing where there are no rows. Each row is one line however
+/// narrow the terminal is: a name that is broken over lines can be neither found nor copied.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
+    table.load_preset(presets::NOTHING).set_header(header);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    if table.is_empty() {
+        return String::new();
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, COLUMN_GAP));
@@ -144,6 +147,7 @@ mod tests {
         let shown = table(&["NAME", "STATE"], [vec!["a".to_owned(), "active".to_owned()]]);
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines, [["NAME", "STATE"], ["a", "active"]]);
+        assert_eq!(table(&["NAME"], []), "");
     }
 
     #[test]

@@ -9,7 +9,10 @@ use proto::sync::v1::{Run, RunPhase, RunState, RunStats, Verification};
 use service_kit::clock::duration_from_proto;
 use tokio::time::Instant;
 
-use crate::{output::Output, view::count};
+use crate::{
+    output::Output,
+    view::{count, listed},
+};
 
 /// Least time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
@@ -121,7 +124,7 @@ impl Bars {
             ));
         }
         self.current.set_message(at_hand(run).unwrap_or_default());
-        self.listing.set_message(listed(stats));
+        self.listing.set_message(listed(stats.items_listed, stats.pages));
         self.transferring.set_length(count(stats.bytes_planned));
         self.transferring.set_position(count(stats.bytes_received));
         self.transferring.set_message(format!(
@@ -194,7 +197,7 @@ fn progress(run: &Run, stats: &RunStats) -> String {
         );
     }
     if run.phase() == RunPhase::Listing || stats.files_planned == 0 {
-        return format!("listing: {}", listed(stats));
+        return format!("listing: {}", listed(stats.items_listed, stats.pages));
     }
     format!(
         "transferring: {} of {} files, {} of {}",
@@ -203,16 +206,6 @@ fn progress(run: &Run, stats: &RunStats) -> String {
         HumanBytes(count(stats.bytes_received)),
         HumanBytes(count(stats.bytes_planned))
     )
-}
-
-fn listed(stats: &RunStats) -> String {
-    format!("{} on {}", counted(stats.items_listed, "item"), counted(stats.pages, "page"))
-}
-
-/// `1 page`, `2 pages`.
-fn counted(number: i64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", HumanCount(count(number)))
 }
 
 #[cfg(test)]

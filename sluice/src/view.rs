@@ -3,6 +3,7 @@
 
 mod finding;
 
+use indicatif::HumanCount;
 use proto::{
     sync::v1::{self as sync, source::Destination},
     token::v1 as token,
@@ -404,6 +405,17 @@ pub fn in_words(state: &str) -> String {
 /// A count as it is shown: signed on the wire, never below zero.
 pub fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
+}
+
+/// A count with what is counted: `1 page`, `2 pages`.
+pub fn counted(number: i64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", HumanCount(count(number)))
+}
+
+/// What a listing has brought so far.
+pub fn listed(items: i64, pages: i64) -> String {
+    format!("{} on {}", counted(items, "item"), counted(pages, "page"))
 }
 
 fn without_prefix(name: &str, prefix: &str) -> String {

@@ -105,11 +105,7 @@ async fn list(filter: &Filter, endpoints: &Endpoints, output: Output) -> Result<
                 connection.refresh_time.clone().unwrap_or_default(),
             ]
         });
-        if list.connections.is_empty() {
-            String::new()
-        } else {
-            table(&["NAME", "STATE", "ACCOUNT", "CAUSE", "LAST REFRESH"], rows)
-        }
+        table(&["NAME", "STATE", "ACCOUNT", "CAUSE", "LAST REFRESH"], rows)
     })?;
     Ok(Exit::Done)
 }
@@ -122,15 +118,13 @@ pub(super) async fn fetch(
 ) -> Result<Vec<Connection>, Failure> {
     let client = endpoints.connections().await?;
     let parent = tenant.map(ToString::to_string).unwrap_or_default();
-    let rows = all_pages(MAX_ROWS, async |page_token, page_size| {
+    all_pages("list connections", MAX_ROWS, async |page_token, page_size| {
         let request =
             ListConnectionsRequest { parent: parent.clone(), page_size, page_token, state: state.into() };
         let page = client.clone().list_connections(call(request)).await?.into_inner();
         Ok((page.connections, page.next_page_token))
     })
     .await
-    .map_err(|status| Failure::from_status("list connections", &status))?;
-    Ok(rows.into_iter().map(Connection::from).collect())
 }
 
 async fn show(name: &ConnectionName, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {

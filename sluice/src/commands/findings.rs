@@ -9,7 +9,7 @@ use crate::{
     commands::runs,
     failure::Failure,
     output::{Output, printable},
-    view::{Finding, FindingCount, Run, count, in_words},
+    view::{self, Finding, FindingCount, Run, count, in_words},
 };
 
 /// Findings that are asked for at once.
@@ -83,8 +83,7 @@ fn line(finding: &Finding) -> String {
 
 /// A count for people: `12 items, 3.40 MiB`.
 pub(super) fn counted(found: &FindingCount) -> String {
-    let plural = if found.items == 1 { "" } else { "s" };
-    let items = format!("{} item{plural}", HumanCount(count(found.items)));
+    let items = view::counted(found.items, "item");
     if found.bytes > 0 { format!("{items}, {}", HumanBytes(count(found.bytes))) } else { items }
 }
 

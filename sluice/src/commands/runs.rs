@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     names::{self, RunName, SourceName, TenantName},
     output::{Output, details, table},
-    view::{Run, count, in_words},
+    view::{Run, count, counted, in_words, listed},
 };
 
 /// What can be asked for.
@@ -121,23 +121,20 @@ async fn list(filter: Filter, endpoints: &Endpoints, output: Output) -> Result<E
         (None, None) => String::new(),
     };
     let client = endpoints.runs().await?;
-    let rows =
-        all_pages(usize::try_from(filter.limit).unwrap_or(usize::MAX), async |page_token, page_size| {
-            let request =
-                ListRunsRequest { parent: parent.clone(), page_size, page_token, state: state.into() };
-            let page = client.clone().list_runs(call(request)).await?.into_inner();
-            Ok((page.runs, page.next_page_token))
-        })
-        .await
-        .map_err(|status| Failure::from_status("list runs", &status))?;
-    if rows.is_empty() {
+    let most = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let runs: Vec<Run> = all_pages("list runs", most, async |page_token, page_size| {
+        let request = ListRunsRequest { parent: parent.clone(), page_size, page_token, state: state.into() };
+        let page = client.clone().list_runs(call(request)).await?.into_inner();
+        Ok((page.runs, page.next_page_token))
+    })
+    .await?;
+    if runs.is_empty() {
         output.note("no runs");
     }
-    let list = List { runs: rows.into_iter().map(Run::from).collect() };
-    output.result(&list, |list| {
+    output.result(&List { runs }, |list| {
         let header =
             ["NAME", "STATE", "STARTED", "SECONDS", "FILES", "BYTES", "DELETED", "FAILED", "REQUESTS"];
-        if list.runs.is_empty() { String::new() } else { table(&header, list.runs.iter().map(row)) }
+        table(&header, list.runs.iter().map(row))
     })?;
     Ok(Exit::Done)
 }
@@ -193,8 +190,6 @@ fn text(run: &Run) -> String {
     let optional = |value: &Option<String>| value.clone().unwrap_or_default();
     let stats = &run.stats;
     let some = |number: i64| if number == 0 { String::new() } else { self::number(number) };
-    let transferred =
-        format!("{} files, {}", number(stats.files_transferred), HumanBytes(count(stats.bytes_transferred)));
     let kind = match run.kind.as_str() {
         "PLAN" => "plan: nothing is changed",
         "VERIFY" => "verification: nothing is changed",
@@ -203,10 +198,10 @@ fn text(run: &Run) -> String {
     };
     let looks_only = matches!(run.kind.as_str(), "PLAN" | "VERIFY");
     let verified = run.verification.as_ref().map(|verified| {
-        let (done, all) = (number(verified.files_done), number(verified.files));
-        format!("{done} of {all} files, {}", HumanBytes(count(verified.bytes_done)))
+        let (done, all) = (number(verified.files_done), counted(verified.files, "file"));
+        format!("{done} of {all}, {}", HumanBytes(count(verified.bytes_done)))
     });
-    let listed = format!("{} items on {} pages", number(stats.items_listed), number(stats.pages));
+    let listed = listed(stats.items_listed, stats.pages);
     let mut text = details(&[
         ("run", &run.name),
         ("kind", kind),
@@ -218,7 +213,7 @@ fn text(run: &Run) -> String {
         ("verified", &optional(&verified)),
         ("listed", if run.kind == "VERIFY" { "" } else { &listed }),
         ("because", &optional(&run.listing_cause.as_deref().and_then(listing_cause).map(str::to_owned))),
-        ("transferred", if looks_only { "" } else { &transferred }),
+        ("transferred", &if looks_only { String::new() } else { transferred(run) }),
         ("folders made", &some(stats.folders_made)),
         ("moved", &some(stats.items_moved)),
         ("deleted", &some(stats.items_deleted)),
@@ -272,6 +267,11 @@ fn listing_cause(cause: &str) -> Option<&'static str> {
         "LINK_UNUSABLE" => Some("the feed failed in run after run, so it was begun anew"),
         _ => None,
     }
+}
+
+fn transferred(run: &Run) -> String {
+    let stats = &run.stats;
+    format!("{}, {}", counted(stats.files_transferred, "file"), HumanBytes(count(stats.bytes_transferred)))
 }
 
 fn number(number: i64) -> String {

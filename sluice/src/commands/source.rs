@@ -290,11 +290,7 @@ async fn list(filter: &Filter, endpoints: &Endpoints, output: Output) -> Result<
                 source.next_run_time.clone().unwrap_or_default(),
             ]
         });
-        if list.sources.is_empty() {
-            String::new()
-        } else {
-            table(&["NAME", "STATE", "DRIVE", "FOLDER", "EVERY", "NEXT RUN"], rows)
-        }
+        table(&["NAME", "STATE", "DRIVE", "FOLDER", "EVERY", "NEXT RUN"], rows)
     })?;
     Ok(Exit::Done)
 }
@@ -307,15 +303,13 @@ pub(super) async fn fetch(
 ) -> Result<Vec<Source>, Failure> {
     let client = endpoints.sources().await?;
     let parent = tenant.map(ToString::to_string).unwrap_or_default();
-    let rows = all_pages(MAX_ROWS, async |page_token, page_size| {
+    all_pages("list sources", MAX_ROWS, async |page_token, page_size| {
         let request =
             ListSourcesRequest { parent: parent.clone(), page_size, page_token, state: state.into() };
         let page = client.clone().list_sources(call(request)).await?.into_inner();
         Ok((page.sources, page.next_page_token))
     })
     .await
-    .map_err(|status| Failure::from_status("list sources", &status))?;
-    Ok(rows.into_iter().map(Source::from).collect())
 }
 
 async fn remove(name: &SourceName, endpoints: &Endpoints, output: Output) -> Result<Exit, Failure> {

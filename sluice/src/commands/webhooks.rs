@@ -47,19 +47,18 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
         Some(State::Pending) => WebhookDeliveryState::Pending,
         Some(State::GivenUp) => WebhookDeliveryState::GivenUp,
     };
-    let rows = all_pages(MAX_ROWS, async |page_token, page_size| {
-        let request = ListWebhookDeliveriesRequest {
-            parent: parent.clone(),
-            page_size,
-            page_token,
-            state: state.into(),
-        };
-        let page = client.clone().list_webhook_deliveries(call(request)).await?.into_inner();
-        Ok((page.deliveries, page.next_page_token))
-    })
-    .await
-    .map_err(|status| Failure::from_status("list what was not delivered", &status))?;
-    let deliveries: Vec<WebhookDelivery> = rows.into_iter().map(WebhookDelivery::from).collect();
+    let deliveries: Vec<WebhookDelivery> =
+        all_pages("list what was not delivered", MAX_ROWS, async |page_token, page_size| {
+            let request = ListWebhookDeliveriesRequest {
+                parent: parent.clone(),
+                page_size,
+                page_token,
+                state: state.into(),
+            };
+            let page = client.clone().list_webhook_deliveries(call(request)).await?.into_inner();
+            Ok((page.deliveries, page.next_page_token))
+        })
+        .await?;
     if deliveries.is_empty() {
         output.note("nothing: every endpoint was told of everything");
     }
@@ -75,11 +74,7 @@ pub async fn run(arguments: Arguments, endpoints: &Endpoints, output: Output) ->
                 delivery.last_failure.clone().unwrap_or_default(),
             ]
         });
-        if list.deliveries.is_empty() {
-            String::new()
-        } else {
-            table(&["ENDPOINT", "STATE", "CONNECTION", "EVENT", "CHANGED", "ATTEMPTS", "LAST FAILURE"], rows)
-        }
+        table(&["ENDPOINT", "STATE", "CONNECTION", "EVENT", "CHANGED", "ATTEMPTS", "LAST FAILURE"], rows)
     })?;
     Ok(Exit::Done)
 }

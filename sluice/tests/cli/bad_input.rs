@@ -87,39 +87,7 @@ async fn what_the_services_refuse_is_one_line() {
     fs::write(&token, "canary-not-a-token").unwrap();
     let token = token.to_str().unwrap();
     let mail = "tenants/acme/connections/mail";
-    for (arguments, code, expected) in [
-        (["connections", "show", mail].as_slice(), 1, "`sluice connections` lists what there is"),
-        (&["connections", "remove", mail], 1, "cannot remove tenants/acme/connections/mail"),
-        (&["sync", "tenants/acme/sources/docs"], 1, "`sluice source list` lists what there is"),
-        (&["source", "remove", "tenants/acme/sources/docs"], 1, "cannot remove tenants/acme/sources/docs"),
-        (&["runs", "show", "tenants/acme/sources/docs/runs/r"], 1, "`sluice runs` lists what there is"),
-        (&["connect", mail, "--import", token], 64, "cannot import tenants/acme/connections/mail"),
-        (&["connect", mail, "--import", "/nonexistent"], 74, "/nonexistent"),
-        (
-            &[
-                "source",
-                "add",
-                "tenants/acme/sources/docs",
-                "--connection",
-                "tenants/other/connections/mail",
-                "--drive",
-                "everything",
-                "--to",
-                "mirror",
-                "--interval",
-                "1s",
-            ],
-            64,
-            "source.drive: ",
-        ),
-    ] {
-        let ended = up.call(arguments);
-        assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{arguments:?}: {ended:?}");
-        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-        assert!(ended.stderr.contains(expected), "{arguments:?}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("canary"));
-    }
-    let all = up.call(&[
+    let wrong_source = [
         "source",
         "add",
         "tenants/acme/sources/docs",
@@ -131,9 +99,46 @@ async fn what_the_services_refuse_is_one_line() {
         "mirror",
         "--interval",
         "1s",
-    ]);
+    ];
+    for (arguments, code, expected) in [
+        (["connections", "show", mail].as_slice(), 1, "`sluice connections` lists what there is"),
+        (&["connections", "remove", mail], 1, "cannot remove tenants/acme/connections/mail"),
+        (&["sync", "tenants/acme/sources/docs"], 1, "`sluice source list` lists what there is"),
+        (&["source", "remove", "tenants/acme/sources/docs"], 1, "cannot remove tenants/acme/sources/docs"),
+        (&["runs", "show", "tenants/acme/sources/docs/runs/r"], 1, "`sluice runs` lists what there is"),
+        (&["connect", mail, "--import", token], 64, "cannot import tenants/acme/connections/mail"),
+        (&["connect", mail, "--import", "/nonexistent"], 74, "/nonexistent"),
+        (&wrong_source, 64, "source.drive: "),
+    ] {
+        let ended = up.call(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("canary"));
+    }
+    let all = up.call(&wrong_source);
     for field in ["source.connection: ", "source.drive: ", "source.interval: "] {
         assert!(all.stderr.contains(field), "{}", all.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_address_is_told_from_a_fault_of_the_service() {
+    let (simulator, folder) = world().await;
+    let up = Up::start(&simulator, &folder.path().join("data"));
+    // The other service, and something that speaks no gRPC.
+    for (address, expected) in [
+        (up.sync_service.as_str(), "what answers there does not know this call"),
+        (&simulator.control(), "the answer cannot be read"),
+    ] {
+        let ended = call(&["connections", "--token-service", address]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(expected) && ended.stderr.contains("--token-service"),
+            "{}",
+            ended.stderr
+        );
     }
 }
 

@@ -4,6 +4,9 @@ use clap::Command;
 
 use crate::world::call;
 
+/// What stands behind a command in the list of commands; the rest is for its own page.
+const MAX_ABOUT: usize = 90;
+
 /// Every command with its arguments: `NAME` for those without a flag, in the order of the help.
 const COMMANDS: &str = "\
 sluice: --token-service --sync-service --json
@@ -35,7 +38,8 @@ sluice completions: SHELL
 ";
 
 fn list(command: &Command, path: &str, lines: &mut String) {
-    assert!(command.get_about().is_some(), "{path} does not say what it does");
+    let about = command.get_about().unwrap_or_else(|| panic!("{path} does not say what it does")).to_string();
+    assert!(about.len() <= MAX_ABOUT, "{path} needs more than a line in the list of commands: {about}");
     let mut line = format!("{path}:");
     for argument in command.get_arguments() {
         assert!(argument.get_help().is_some(), "{path}: {} is not explained", argument.get_id());
@@ -68,6 +72,16 @@ fn help_and_version_go_to_stdout_and_are_no_failure() {
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
         assert!(ended.stdout.to_lowercase().contains("sluice"), "{ended:?}");
     }
+}
+
+#[test]
+fn what_every_command_takes_stands_behind_its_own_options() {
+    let help = call(&["source", "add", "--help"]).stdout;
+    let (own, every) = help.split_once("Options of every command:").unwrap();
+    for option in ["--token-service <URL>", "--sync-service <URL>", "--json "] {
+        assert!(!own.contains(option) && every.contains(option), "{option}: {help}");
+    }
+    assert!(own.contains("--suspend "), "{help}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn a_person_sees_what_is_not_as_it_was_put_there() {
 
     let healed = up.call(&["verify", DOCS, "--heal"]);
     assert_eq!(healed.code, 0, "{healed:?}");
-    assert!(healed.stdout.contains("healing") && healed.stdout.contains("1 files, "), "{healed:?}");
+    assert!(healed.stdout.contains("healing") && healed.stdout.contains("1 file, "), "{healed:?}");
     assert!(mirror.join(&gone).exists() && mirror.join("mine").exists());
 
     let asked = up.call(&["verify", DOCS, "--no-watch", "--json"]);
