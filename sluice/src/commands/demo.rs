@@ -6,7 +6,7 @@ mod changes;
 mod compare;
 mod stage;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 
 use clap::Args;
 use proto::sync::v1::{
@@ -72,15 +72,21 @@ struct Row {
 /// Something could not start, or the mirror differs from the drive.
 pub async fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
     let stage = Stage::set(arguments.dir.as_deref(), arguments.files).await?;
+    // One listener for both waits: no signal is lost between them, and one that comes after the end is not taken for one before it.
+    let mut stopped = pin!(terminate_signal());
     let result = tokio::select! {
-        result = play(&stage, &arguments, output) => result,
-        () = terminate_signal() => Err(Failure::new(Exit::TryAgain, "stopped before the end")),
+        result = play(&stage, output) => result,
+        () = &mut stopped => Err(Failure::new(Exit::TryAgain, "stopped before the end")),
     };
+    if result.is_ok() && arguments.keep {
+        output.prompt(&stage.things_to_try());
+        stopped.await;
+    }
     stage.strike().await;
     result
 }
 
-async fn play(stage: &Stage, arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
+async fn play(stage: &Stage, output: Output) -> Result<Exit, Failure> {
     let drive = &stage.drive;
     output.note(&format!(
         "A made-up Microsoft 365 with a drive of {} items, {} MB.\n\n1. Connect the account",
@@ -114,10 +120,6 @@ async fn play(stage: &Stage, arguments: &Arguments, output: Output) -> Result<Ex
     stage.assert_well_behaved()?;
     let report = Report { runs: rows, equal: true, mirror: stage.mirror.display().to_string() };
     output.result(&report, |report| text(report, &compared))?;
-    if arguments.keep {
-        output.prompt(&stage.things_to_try());
-        terminate_signal().await;
-    }
     Ok(Exit::Done)
 }
 

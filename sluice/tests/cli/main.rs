@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod demo;
 mod documents;
 mod help;
 mod journey;
