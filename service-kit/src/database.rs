@@ -13,7 +13,11 @@ use std::{
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait as _,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        self, Executor as _,
+        postgres::PgPoolOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use url::Url;
 
@@ -26,6 +30,11 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SQLITE_CACHE_KIBIBYTES: u32 = 256;
 /// How long opening one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who says nothing in a transaction for so many times as long as others wait for a connection is gone, and PostgreSQL lets go of what it
+/// has locked.
+const WAITS_IN_TRANSACTION: u32 = 3;
+/// Ends whatever transaction a connection is in, and does nothing on one that is in none.
+const LEAVE_TRANSACTION: &str = "BEGIN; ROLLBACK";
 
 /// Where a database is. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone)]
@@ -188,6 +197,9 @@ pub enum DatabaseError {
 /// On SQLite every commit is on disk before it is reported (WAL with `synchronous=FULL`), foreign keys hold, and a writer
 /// waits up to ten seconds for another. Statements are never logged nor put into spans: their values may be secrets.
 ///
+/// Whoever waits for PostgreSQL may stop waiting at any time: the connection is taken into the pool again only when it answers within
+/// the time that one waits for a free one, and is in no transaction.
+///
 /// # Errors
 /// The file or server cannot be reached, or refuses.
 pub async fn connect(
@@ -196,7 +208,7 @@ pub async fn connect(
 ) -> Result<DatabaseConnection, DatabaseError> {
     let mut options = match &database.kind {
         Kind::Sqlite(path) => sqlite_options(path)?,
-        Kind::Postgres(url) => postgres_options(url, database.password.clone()),
+        Kind::Postgres(url) => postgres_options(url, database.password.clone(), pool.acquire_timeout),
     };
     options
         .max_connections(pool.max_connections)
@@ -248,13 +260,31 @@ fn sqlite_options(path: &Path) -> Result<ConnectOptions, DatabaseError> {
     Ok(options)
 }
 
-fn postgres_options(url: &Url, password: Option<Arc<SecretString>>) -> ConnectOptions {
+fn postgres_options(url: &Url, password: Option<Arc<SecretString>>, wait: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.as_str());
-    options.map_sqlx_postgres_opts(move |postgres| match &password {
-        Some(password) => postgres.password(password.expose()),
-        None => postgres,
-    });
+    let in_transaction = wait.saturating_mul(WAITS_IN_TRANSACTION).as_millis();
     options
+        .map_sqlx_postgres_opts(move |postgres| {
+            let postgres = postgres.options([("idle_in_transaction_session_timeout", in_transaction)]);
+            match &password {
+                Some(password) => postgres.password(password.expose()),
+                None => postgres,
+            }
+        })
+        .map_sqlx_postgres_pool_opts(move |pool| only_usable(pool, wait));
+    options
+}
+
+/// Takes a connection back only if it answers, and out of any transaction. The driver does neither: it waits for a dead one as long as
+/// the system does, with its place in the pool taken, and a transaction whose beginning nobody waited for stays open.
+fn only_usable(pool: PgPoolOptions, wait: Duration) -> PgPoolOptions {
+    pool.after_release(move |connection, _| {
+        Box::pin(async move {
+            let left = tokio::time::timeout(wait, connection.execute(LEAVE_TRANSACTION)).await;
+            left.map_err(|late| sqlx::Error::Io(late.into()))??;
+            Ok(true)
+        })
+    })
 }
 
 #[cfg(test)]

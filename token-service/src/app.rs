@@ -136,7 +136,7 @@ impl App {
         let policy =
             if config.database.is_sqlite() { Policy::MigrateEmbedded } else { Policy::RequireCurrent };
         migrations::ensure(&database, Schema::Token, policy).await?;
-        let store = Store::new(database, Arc::clone(&clock));
+        let store = Store::new(database, config.pool.acquire_timeout, Arc::clone(&clock));
         let keyring = match keyring {
             Some(keyring) => keyring,
             None if ops::database_has_canaries(&store).await? => {
@@ -154,7 +154,6 @@ impl App {
             lifecycle: lifecycle.clone(),
             default_scopes,
             refresh_times: RefreshTimes { provider_timeout: tuning.provider_timeout },
-            database_wait: config.pool.acquire_timeout,
         });
         let server =
             rpc::register(GrpcServer::new(lifecycle, config.limits), Arc::clone(&context)).serve(listener)?;

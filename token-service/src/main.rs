@@ -67,11 +67,11 @@ struct ServeArgs {
     /// Scope of connections whose maker names none; may be given several times.
     #[arg(long = "scope", env = "SLUICE_SCOPES", value_delimiter = ' ')]
     scopes: Vec<String>,
-    /// Most connections to the database; on PostgreSQL one of them listens.
+    /// Most connections to the database; on PostgreSQL one more listens.
     #[arg(long, env = "SLUICE_TOKEN_DATABASE_CONNECTIONS", default_value_t = PoolOptions::default().max_connections,
         value_parser = clap::value_parser!(u32).range(2..=1000))]
     database_connections: u32,
-    /// Seconds to wait for a free connection to the database.
+    /// Seconds to wait for the database: for a free connection, and for an answer. A connection that says nothing for so long is given up.
     #[arg(long, env = "SLUICE_TOKEN_DATABASE_WAIT", default_value_t = PoolOptions::default().acquire_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=60))]
     database_wait_seconds: u64,

@@ -6,6 +6,7 @@
 
 mod access_tokens;
 mod authorizations;
+mod bounded;
 mod canaries;
 mod connection_changes;
 mod connections;
@@ -22,9 +23,10 @@ mod webhooks;
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
-use service_kit::{clock::Clock, database};
+use service_kit::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::bounded::Bounded;
 pub use access_tokens::{MAX_SCOPE_SETS, StoredAccessToken, access_token_row, scope_key};
 pub use authorizations::Poll;
 pub use connection_changes::{ChangeCount, ConnectionChange};
@@ -62,7 +64,7 @@ const WRITE_TURN_WAIT: Duration = Duration::from_secs(10);
 
 /// The token database.
 pub struct Store {
-    database: DatabaseConnection,
+    database: Bounded<DatabaseConnection>,
     clock: Arc<dyn Clock>,
     /// SQLite has one writer at a time. Those of this process queue here in their order: in SQLite each would hold a connection of
     /// the pool, which readers need, and look every so often whether it is its turn.
@@ -71,18 +73,19 @@ pub struct Store {
 
 /// Changes that happen together or not at all; dropped without [`commit`](Self::commit), none of them happens.
 pub struct WriteTransaction {
-    inner: DatabaseTransaction,
+    inner: Bounded<DatabaseTransaction>,
     clock: Arc<dyn Clock>,
     /// Given on when the transaction has ended.
     _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
-    /// Takes a database whose schema is current. The clock stands for that of a database that has none of its own.
-    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
+    /// Takes a database whose schema is current. Each operation ends within `patience`, waiting for a connection of the pool
+    /// included; one that is cut off is [`StoreError::Unavailable`]. The clock stands for that of a database that has none of its own.
+    pub fn new(database: DatabaseConnection, patience: Duration, clock: Arc<dyn Clock>) -> Self {
         let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;
         let write_turn = is_sqlite.then(|| Arc::new(Semaphore::new(1)));
-        Self { database, clock, write_turn }
+        Self { database: Bounded { inner: database, patience }, clock, write_turn }
     }
 
     /// Opens a transaction that writes. No network call belongs inside it.
@@ -91,7 +94,7 @@ impl Store {
             Some(turn) => Some(take_turn(turn).await.map_err(StoreError::Unavailable)?),
             None => None,
         };
-        let inner = database::begin_write(&self.database).await?;
+        let inner = self.database.begin_write().await?;
         Ok(WriteTransaction { inner, clock: Arc::clone(&self.clock), _turn: turn })
     }
 }

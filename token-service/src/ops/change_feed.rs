@@ -49,23 +49,18 @@ pub async fn follow(context: Arc<Context>) {
     let mut seen: Option<i64> = None;
     let mut last_sweep = None;
     while !shutdown.is_cancelled() {
-        let look = async {
-            let latest = catch_up(&context, seen).await?;
-            sweep(&context, &mut last_sweep).await;
-            Ok::<_, StoreError>(latest)
-        };
-        let looked = tokio::time::timeout(context.database_wait, look).await;
-        context.database.set(!matches!(looked, Err(_) | Ok(Err(StoreError::Unavailable(_)))));
+        let looked = catch_up(&context, seen).await;
+        context.database.set(!matches!(looked, Err(StoreError::Unavailable(_))));
         let pause = match looked {
-            Ok(Ok(latest)) => {
+            Ok(latest) => {
                 seen = Some(latest);
+                sweep(&context, &mut last_sweep).await;
                 READ_EVERY
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::warn!(error = %ErrorChain(&error), "changes of connections cannot be read, trying again");
                 FAILURE_PAUSE
             }
-            Err(_late) => FAILURE_PAUSE,
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -184,14 +179,13 @@ mod tests {
             directory: "organizations".to_owned(),
         });
         Context::new(Parts {
-            store: Store::new(database, Arc::new(SystemClock)),
+            store: Store::new(database, LONG, Arc::new(SystemClock)),
             keys: Arc::new(FileKeyring::create(&folder.join("keyring.toml")).unwrap()),
             provider: Arc::new(provider.unwrap()),
             clock: Arc::new(SystemClock),
             lifecycle: Lifecycle::new(),
             default_scopes: ScopeSet::default(),
             refresh_times: RefreshTimes { provider_timeout: LONG },
-            database_wait: LONG,
         })
     }
 

@@ -42,8 +42,6 @@ pub struct Parts {
     pub default_scopes: ScopeSet,
     /// How long a refresh may take.
     pub refresh_times: RefreshTimes,
-    /// A database that does not answer for so long counts as down.
-    pub database_wait: Duration,
 }
 
 /// How long the parts of a refresh may take.
@@ -77,7 +75,6 @@ pub struct Context {
     /// Names this process in leases; made anew at each start.
     pub(super) replica: String,
     pub(super) database: DatabaseState,
-    pub(super) database_wait: Duration,
     pub(super) changes: ChangeFeed,
     pub(super) refresh_signals: RefreshSignals,
     pub(super) cache: TokenCache,
@@ -106,7 +103,6 @@ impl Context {
             refresh_times: parts.refresh_times,
             replica: ResourceId::new_random("").to_string(),
             database: DatabaseState::new(),
-            database_wait: parts.database_wait,
             changes: ChangeFeed::new(),
             refresh_signals: RefreshSignals::new(),
             cache: TokenCache::new(),

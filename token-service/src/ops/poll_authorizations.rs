@@ -254,9 +254,7 @@ async fn settle_surely(
     sign_in: &SignIn,
 ) -> Result<(), OpError> {
     for _ in 0..MAX_SETTLE_ROUNDS {
-        let settled = store_surely(&authorization.name, context.database_wait, || {
-            settle(context, authorization, sign_in)
-        });
+        let settled = store_surely(&authorization.name, || settle(context, authorization, sign_in));
         match settled.await? {
             Settled::Completed => {
                 announce(context, authorization, &AuthorizationState::Completed);

@@ -71,7 +71,7 @@ pub(super) async fn insert_connection(
     token: &NewAccessToken,
 ) -> Result<(), OpError> {
     let name = &stored.connection.name;
-    let inserted = store_surely(name, context.database_wait, || async {
+    let inserted = store_surely(name, || async {
         let transaction = context.store.begin_write().await?;
         transaction.insert_connection(stored).await?;
         transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;

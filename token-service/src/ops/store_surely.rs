@@ -2,7 +2,6 @@
 
 use std::{fmt::Display, time::Duration};
 
-use futures_util::FutureExt as _;
 use service_kit::error_chain::ErrorChain;
 use tokio::time::Instant;
 
@@ -16,22 +15,16 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait between attempts. It is shorter than the pause of whoever takes over an expired lease.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs a transaction again while the database is unavailable, or leaves one without an answer for `patience`: a connection whose other
-/// end is gone says nothing for a quarter of an hour. An attempt whose commit was lost and that did happen shows up as a conflict in the
-/// next one: `attempt` must compare generations.
+/// Runs a transaction again while the database is unavailable. An attempt whose commit was lost and that did happen shows up as a
+/// conflict in the next one: `attempt` must compare generations.
 pub(super) async fn store_surely<T, F>(
     subject: &(dyn Display + Sync),
-    patience: Duration,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, OpError>
 where
     F: Future<Output = Result<T, OpError>>,
 {
     let subject = subject.to_string();
-    let mut attempt = || {
-        let attempt = tokio::time::timeout(patience, attempt());
-        attempt.map(|ended| ended.unwrap_or_else(|late| Err(StoreError::Unavailable(late.into()).into())))
-    };
     let mut wait = FIRST_WAIT;
     let give_up = Instant::now() + KEEP_TRYING;
     while Instant::now() < give_up {
@@ -64,8 +57,6 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
-
     fn unavailable() -> OpError {
         StoreError::Unavailable("down".into()).into()
     }
@@ -73,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn a_database_that_comes_back_is_waited_for() {
         let attempts = Cell::new(0);
-        let stored = store_surely(&"row", PATIENCE, || {
+        let stored = store_surely(&"row", || {
             attempts.set(attempts.get() + 1);
             let result = if attempts.get() < 3 { Err(unavailable()) } else { Ok(7) };
             async { result }
@@ -82,21 +73,10 @@ mod tests {
         assert_eq!(attempts.get(), 3);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_attempt_that_is_never_answered_is_followed_by_another() {
-        let attempts = Cell::new(0);
-        let stored = store_surely(&"row", PATIENCE, || {
-            attempts.set(attempts.get() + 1);
-            let is_answered = attempts.get() == 2;
-            async move { if is_answered { Ok(7) } else { std::future::pending().await } }
-        });
-        assert_eq!(stored.await.unwrap(), 7);
-    }
-
     #[tokio::test]
     async fn every_other_failure_is_final() {
         let attempts = Cell::new(0);
-        let conflict: Result<(), _> = store_surely(&"row", PATIENCE, || {
+        let conflict: Result<(), _> = store_surely(&"row", || {
             attempts.set(attempts.get() + 1);
             async { Err(StoreError::Conflict.into()) }
         })

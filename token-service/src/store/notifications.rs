@@ -1,12 +1,23 @@
 //! What PostgreSQL tells replicas the moment it is durable. Only a hint: whoever waits for one polls as well.
 
-use sea_orm::{DatabaseConnection, DbBackend, sqlx::postgres::PgListener};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait as _, DbBackend,
+    sqlx::{
+        Executor as _,
+        postgres::{PgListener, PgPoolOptions},
+    },
+};
+use tokio::time::timeout;
 
 use super::{Store, StoreError};
 use crate::domain::names::ConnectionName;
 
 /// Channel of all notifications.
 pub(super) const CHANNEL: &str = "sluice_token";
+/// Listens to it. Whoever listens already may say so again: it changes nothing, and shows whether anybody is there.
+const LISTEN: &str = "LISTEN sluice_token";
 /// A connection's state changed.
 pub(super) const CHANGED: &str = "changed";
 /// A refresh of a connection ended.
@@ -24,7 +35,10 @@ pub enum Notification {
 }
 
 /// A connection to the database that listens.
-pub struct Notifications(PgListener);
+pub struct Notifications {
+    listener: PgListener,
+    patience: Duration,
+}
 
 impl Store {
     /// Listens; nothing on a database that cannot notify.
@@ -32,29 +46,33 @@ impl Store {
         if self.database.get_database_backend() != DbBackend::Postgres {
             return Ok(None);
         }
-        let mut listener = connect(&self.database).await.map_err(unavailable)?;
-        listener.listen(CHANNEL).await.map_err(unavailable)?;
-        Ok(Some(Notifications(listener)))
+        let patience = self.database.patience;
+        // None of the pool's: one that is dead without a word keeps its place until the system gives it up.
+        let options = self.database.inner.get_postgres_connection_pool().connect_options();
+        let alone = PgPoolOptions::new().max_connections(1).acquire_timeout(patience);
+        let alone = alone.connect_lazy_with((*options).clone());
+        let mut listener = PgListener::connect_with(&alone).await.map_err(unavailable)?;
+        timeout(patience, listener.listen(CHANNEL)).await.map_err(unavailable)?.map_err(unavailable)?;
+        Ok(Some(Notifications { listener, patience }))
     }
 }
 
 impl Notifications {
-    /// Waits for the next notification.
+    /// Waits for the next notification. A line that stays quiet is tried now and then: nothing is heard from one that is dead, either.
     pub async fn next(&mut self) -> Result<Notification, StoreError> {
         loop {
-            let Some(heard) = self.0.try_recv().await.map_err(unavailable)? else {
-                return Ok(Notification::Interrupted);
+            let Ok(heard) = timeout(self.patience, self.listener.try_recv()).await else {
+                let tried = timeout(self.patience, self.listener.execute(LISTEN));
+                tried.await.map_err(unavailable)?.map_err(unavailable)?;
+                continue;
             };
+            let Some(heard) = heard.map_err(unavailable)? else { return Ok(Notification::Interrupted) };
             // What a later version announces is not for this one.
             if let Some(notification) = parse(heard.payload()) {
                 return Ok(notification);
             }
         }
     }
-}
-
-async fn connect(database: &DatabaseConnection) -> Result<PgListener, sea_orm::sqlx::Error> {
-    PgListener::connect_with(database.get_postgres_connection_pool()).await
 }
 
 fn parse(payload: &str) -> Option<Notification> {
@@ -66,8 +84,8 @@ fn parse(payload: &str) -> Option<Notification> {
     }
 }
 
-fn unavailable(error: sea_orm::sqlx::Error) -> StoreError {
-    StoreError::Unavailable(Box::new(error))
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
 }
 
 #[cfg(test)]

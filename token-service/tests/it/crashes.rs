@@ -33,7 +33,7 @@ use crate::{
     random::{Random, setting},
     test_database::TestDatabase,
     wire::{Exchange, Moment, Wire},
-    world::{World, eventually, import, name},
+    world::{PATIENCE, World, eventually, import, name},
 };
 
 /// Seed and number of kills of the short form.
@@ -222,7 +222,7 @@ async fn kill_again_and_again(rotation: Rotation, database: &str, world: World) 
     let process = Process::start(&world, database, &wire.authority).await;
     let url = DatabaseUrl::parse(database).unwrap();
     let beside = database::connect(&url, &PoolOptions::default()).await.unwrap();
-    let store = Store::new(beside, Arc::new(SystemClock));
+    let store = Store::new(beside, PATIENCE, Arc::new(SystemClock));
     let found = look_after(&process, &store, &victims).await;
     let exchanges = wire.exchanges();
     let mut tally = Tally::default();

@@ -43,6 +43,8 @@ mod rejected_tokens;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod silent_connections;
+#[cfg(test)]
 mod slow_database;
 #[cfg(test)]
 mod slow_readers;

@@ -24,16 +24,21 @@ enum Line {
     Cut,
 }
 
-/// What becomes of the next commit.
+/// What becomes of a connection at a statement. Whoever waits for the answer never hears anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Commit {
-    /// It is like any other.
-    Answered,
-    /// It never gets there, and nobody ever says so.
+pub(crate) enum Fate {
+    /// The statement never gets there; the server sees the connection end.
     Swallowed,
-    /// It is done, and nobody ever says so.
+    /// The statement is done; the server sees the connection end.
     Done,
+    /// The statement never gets there, and the server sees nothing.
+    Lost,
+    /// The statement waits until the line is mended, and goes on then.
+    Held,
 }
+
+/// The statement, or a part of it, at which something becomes of the connection that sends it next.
+type Moment = Arc<Mutex<Option<(&'static str, Fate)>>>;
 
 enum Server {
     Socket(PathBuf),
@@ -45,7 +50,7 @@ pub(crate) struct OutageProxy {
     database: String,
     user: String,
     line: Arc<watch::Sender<Line>>,
-    commit: Arc<Mutex<Commit>>,
+    moment: Moment,
 }
 
 impl OutageProxy {
@@ -62,32 +67,33 @@ impl OutageProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Arc::new(watch::Sender::new(Line::Up));
-        let commit = Arc::new(Mutex::new(Commit::Answered));
-        let next_commit = Arc::clone(&commit);
+        let moment = Moment::default();
+        let next = Arc::clone(&moment);
         let (lines, end) = (Arc::clone(&line), lifecycle.shutdown_token());
         lifecycle.spawn("proxy", async move {
             let mut tasks = tokio::task::JoinSet::new();
             while let Some(Ok((near, _))) = end.run_until_cancelled(listener.accept()).await {
-                let (line, commit) = (lines.subscribe(), Arc::clone(&next_commit));
+                let (line, moment) = (lines.subscribe(), Arc::clone(&next));
                 match &server {
                     Server::Socket(path) => {
                         let far = UnixStream::connect(path).await.unwrap();
-                        tasks.spawn(carry(near, far, line, commit));
+                        tasks.spawn(carry(near, far, line, moment));
                     }
                     Server::Tcp(host) => {
                         let far = TcpStream::connect(host).await.unwrap();
-                        tasks.spawn(carry(near, far, line, commit));
+                        tasks.spawn(carry(near, far, line, moment));
                     }
                 }
             }
         });
         let user = url.username().to_owned();
-        Self { address, database: url.path().to_owned(), user, line, commit }
+        Self { address, database: url.path().to_owned(), user, line, moment }
     }
 
-    /// The database's address through the proxy.
+    /// The database's address through the proxy. Every statement comes by with its text.
     pub(crate) fn url(&self) -> DatabaseUrl {
-        let text = format!("postgres://{}@{}{}?sslmode=disable", self.user, self.address, self.database);
+        let options = "sslmode=disable&statement-cache-capacity=0";
+        let text = format!("postgres://{}@{}{}?{options}", self.user, self.address, self.database);
         DatabaseUrl::parse(&text).unwrap()
     }
 
@@ -99,15 +105,14 @@ impl OutageProxy {
         self.line.send_replace(Line::Stalled);
     }
 
-    /// Says what becomes of the next commit. What is swallowed or not answered takes its connection with it: the server sees it end, and
-    /// whoever waits at the other end sees nothing at all.
-    pub(crate) fn on_next_commit(&self, commit: Commit) {
-        *self.commit.lock().unwrap() = commit;
+    /// Says what becomes of the connection that next sends a statement with this text in it. Others go on.
+    pub(crate) fn on_next(&self, text: &'static str, fate: Fate) {
+        *self.moment.lock().unwrap() = Some((text, fate));
     }
 
-    /// Whether there was such a commit.
-    pub(crate) fn has_met_commit(&self) -> bool {
-        *self.commit.lock().unwrap() == Commit::Answered
+    /// Whether there was such a statement.
+    pub(crate) fn has_met(&self) -> bool {
+        self.moment.lock().unwrap().is_none()
     }
 
     pub(crate) fn mend(&self) {
@@ -120,30 +125,31 @@ async fn carry<F: AsyncRead + AsyncWrite + Unpin>(
     near: TcpStream,
     far: F,
     mut line: watch::Receiver<Line>,
-    commit: Arc<Mutex<Commit>>,
+    moment: Moment,
 ) {
     let (mut near_read, mut near_write) = tokio::io::split(near);
     let (mut far_read, mut far_write) = tokio::io::split(far);
     let (there, back) = (line.clone(), line.clone());
-    let answered = Mutex::new(Commit::Answered);
+    let never = Moment::default();
     let met = tokio::select! {
-        _ = line.wait_for(|line| *line == Line::Cut) => false,
-        met = one_way(&mut near_read, &mut far_write, there, &commit) => met,
-        _ = one_way(&mut far_read, &mut near_write, back, &answered) => false,
+        _ = line.wait_for(|line| *line == Line::Cut) => None,
+        met = one_way(&mut near_read, &mut far_write, there, &moment) => met,
+        _ = one_way(&mut far_read, &mut near_write, back, &never) => None,
     };
-    if met {
+    let Some(fate) = met else { return };
+    if fate != Fate::Lost {
         drop((far_read, far_write));
-        std::future::pending::<()>().await;
     }
+    std::future::pending::<()>().await;
 }
 
-/// Says whether it ended at the commit that it was to end at.
+/// Says at what it ended, if it met what it was to end at.
 async fn one_way<R, W>(
     from: &mut R,
     to: &mut W,
     mut line: watch::Receiver<Line>,
-    commit: &Mutex<Commit>,
-) -> bool
+    moment: &Moment,
+) -> Option<Fate>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -151,23 +157,21 @@ where
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         if line.wait_for(|line| *line != Line::Stalled).await.is_err() {
-            return false;
+            return None;
         }
-        let is_commit = buffer[..count].windows(6).any(|text| text == b"COMMIT");
-        let commit = if is_commit {
-            std::mem::replace(&mut *commit.lock().unwrap(), Commit::Answered)
-        } else {
-            Commit::Answered
-        };
-        if commit == Commit::Swallowed {
-            return true;
+        let is_at = |text: &str| buffer[..count].windows(text.len()).any(|part| part == text.as_bytes());
+        let met = moment.lock().unwrap().take_if(|(text, _)| is_at(text)).map(|(_, fate)| fate);
+        if matches!(met, Some(Fate::Swallowed | Fate::Lost)) {
+            return met;
         }
-        if to.write_all(&buffer[..count]).await.is_err() {
-            return false;
+        if met == Some(Fate::Held) {
+            line.mark_unchanged();
+            line.changed().await.ok()?;
         }
-        if commit == Commit::Done {
-            return true;
+        to.write_all(&buffer[..count]).await.ok()?;
+        if met == Some(Fate::Done) {
+            return met;
         }
     }
-    false
+    None
 }

@@ -40,7 +40,10 @@ use self::{
 };
 use tokio::task::JoinSet;
 
-use crate::{test_database::TestDatabase, world::eventually};
+use crate::{
+    test_database::TestDatabase,
+    world::{PATIENCE, eventually},
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const LONG: Duration = Duration::from_mins(1);
@@ -95,7 +98,7 @@ async fn open(url: &str) -> Store {
     let url = DatabaseUrl::parse(url).unwrap();
     let database = database::connect(&url, &PoolOptions::default()).await.unwrap();
     migrations::ensure(&database, Schema::Token, Policy::MigrateEmbedded).await.unwrap();
-    Store::new(database, Arc::new(SystemClock))
+    Store::new(database, PATIENCE, Arc::new(SystemClock))
 }
 
 async fn drop_database(database: TestDatabase, stores: (Store, Store)) {
@@ -386,7 +389,7 @@ async fn whoever_waits_to_write_to_sqlite_is_in_no_readers_way() {
     let pool = PoolOptions { max_connections: 2, acquire_timeout: Duration::from_secs(2) };
     let database = database::connect(&url, &pool).await.unwrap();
     migrations::ensure(&database, Schema::Token, Policy::MigrateEmbedded).await.unwrap();
-    let store = Arc::new(Store::new(database, Arc::new(SystemClock)));
+    let store = Arc::new(Store::new(database, PATIENCE, Arc::new(SystemClock)));
     insert(&store, "mail").await;
     let writer = store.begin_write().await.unwrap();
     let mut waiting = JoinSet::new();

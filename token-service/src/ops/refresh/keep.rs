@@ -38,9 +38,7 @@ pub(super) async fn keep(
     let answer = Answer { refresh_token, grant, time };
     let mut base = stored.connection.clone();
     for _ in 0..MAX_ROUNDS {
-        let kept = store_surely(&base.name, context.database_wait, || {
-            store_once(context, key, (&base, ours), data_key, &answer)
-        });
+        let kept = store_surely(&base.name, || store_once(context, key, (&base, ours), data_key, &answer));
         match kept.await {
             Ok(token) => {
                 tracing::debug!(connection.name = %base.name, "refreshed");

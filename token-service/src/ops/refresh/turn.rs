@@ -5,7 +5,7 @@ use std::sync::Arc;
 use service_kit::clock::Timestamp;
 use tokio::time::Instant;
 
-use super::{adopt, refuse_unless_worth_asking};
+use super::{adopt, aftermath::give_back, refuse_unless_worth_asking};
 use crate::{
     domain::{
         connection::StoredConnection,
@@ -122,9 +122,14 @@ async fn claim(
         Err(StoreError::Conflict | StoreError::AlreadyExists) => return Ok(Claim::Elsewhere),
         Err(error) => return Err(error.into()),
     };
-    transaction.commit().await?;
     let loss_time = aftermath.loss_time;
-    Ok(Claim::Ours(Box::new(Ours { stored: current, lease, loss_time, deadline, _pass: pass })))
+    let ours = Box::new(Ours { stored: current, lease, loss_time, deadline, _pass: pass });
+    if let Err(error) = transaction.commit().await {
+        // Whether it was taken is not known; that nothing was sent is.
+        give_back(context, key, &ours, ours.unsettled(None)).await;
+        return Err(error.into());
+    }
+    Ok(Claim::Ours(ours))
 }
 
 /// Whether the lease may be taken: it is nobody's, or it was seen abandoned long enough ago for an owner that lives to come

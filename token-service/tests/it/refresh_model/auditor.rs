@@ -23,7 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{
     provider::number_of,
-    replica::{ModelClock, PROVIDER_TIMEOUT},
+    replica::{ModelClock, NEVER, PROVIDER_TIMEOUT},
     world::SKEW,
 };
 
@@ -108,7 +108,7 @@ impl Auditor {
         Self {
             runtime,
             version: 0,
-            store: Store::new(database.clone(), Arc::new(clock.clone())),
+            store: Store::new(database.clone(), NEVER, Arc::new(clock.clone())),
             database,
             keyring: FileKeyring::read(&folder.join("keyring.toml")).unwrap(),
             scope_sets,

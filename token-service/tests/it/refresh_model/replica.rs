@@ -41,7 +41,7 @@ const POOL: u32 = 100;
 const OPEN: usize = 12;
 /// Longer than any run. A connection that is opened again is there after some real time, which must not matter here; that the
 /// database fails is for the model to say.
-const NEVER: Duration = Duration::from_hours(24);
+pub(super) const NEVER: Duration = Duration::from_hours(24);
 /// How long a replica waits for the provider.
 pub(super) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Looks that must find a replica at rest before it counts as such.
@@ -115,6 +115,8 @@ impl Replica {
         let context = Context::new(Parts {
             store: Store::new(
                 SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone()),
+                // Who gives up a wait for the database closes its connection, and another is opened, in real time.
+                NEVER,
                 Arc::new(ground.clock.clone()),
             ),
             keys: Arc::new(DistantKeys { keyring, turnstile: keys.clone() }),
@@ -123,8 +125,6 @@ impl Replica {
             lifecycle: lifecycle.clone(),
             default_scopes: ground.scopes.clone(),
             refresh_times: RefreshTimes { provider_timeout: PROVIDER_TIMEOUT },
-            // Who gives up a wait for the database closes its connection, and another is opened, in real time.
-            database_wait: NEVER,
         });
         let replica = Self {
             runtime,
