@@ -11,6 +11,7 @@ pub mod fairness;
 pub mod filter;
 pub mod finding;
 pub mod folded;
+pub mod free_space;
 pub mod item;
 pub mod item_backoff;
 pub mod listing;

@@ -14,6 +14,7 @@ mod end;
 mod execute;
 mod file_state;
 mod findings;
+mod foresight;
 mod heartbeat;
 mod ingest;
 mod links;

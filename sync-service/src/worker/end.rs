@@ -176,6 +176,15 @@ fn exit_of(code: Code) -> Exit {
     }
 }
 
+/// What is to be said of a run as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Remark {
+    /// Machine-readable reason.
+    pub(super) reason: String,
+    /// One sentence for people.
+    pub(super) detail: String,
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct RunEnd {

@@ -9,29 +9,33 @@ use tokio::sync::mpsc;
 
 use super::{
     Worker, WorkerError,
-    file_state::expected,
+    end::Remark,
     findings::Findings,
+    foresight::Foresight,
     ingest::{Listing, Pages, ingest},
     links::Links,
     meter::Spent,
     run::{Stop, destination_of},
     throttle,
 };
-use crate::destination::{KeptReason, Onlooker, Place};
+use crate::{destination::Onlooker, ops::report_outcomes::DESTINATION_FULL};
 
-/// Does a leased run that plans.
+/// Does a leased run that plans. Gives what is to be said of the plan as a whole.
 pub(super) async fn plan(
     worker: &Worker,
     lease: &pb::Lease,
     spent: &Spent,
     stop: &Stop,
-) -> Result<(), WorkerError> {
+) -> Result<Option<Remark>, WorkerError> {
     let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     let (path, marker) = destination_of(source)?;
-    let onlooker = Onlooker::open(path, marker, lease.destination_expected).await?;
-    // A folder that is still to be made is taken for one that tells all spellings apart.
-    let folds_names = onlooker.as_ref().is_some_and(Onlooker::folds_names);
+    let onlooker = Onlooker::open(path.clone(), marker, lease.destination_expected).await?;
+    let space = match &onlooker {
+        Some(onlooker) => onlooker.free_space(worker.disk_reserve).await?,
+        None => Onlooker::free_space_for_new(path, worker.disk_reserve).await?,
+    };
+    let mut foresight = Foresight::new(onlooker, space);
     let tokens = worker.tokens.connection(source.connection.clone(), Arc::clone(&worker.clock));
     let budget = worker.tokens.budget(&source.connection).await;
     let graph = worker.graphs.of(&budget);
@@ -40,14 +44,14 @@ pub(super) async fn plan(
     let links = Links::new(1);
     let listing = Listing { graph: &graph, tokens: &tokens, drive: &drive, links: &links, stop };
     let work = Box::pin(async {
-        let mut rehearsal = Rehearsal::begin(worker, lease, &links, folds_names).await?;
+        let mut rehearsal = Rehearsal::begin(worker, lease, &links, foresight.folds_names()).await?;
         let cursor = rehearsal.position().await?.cursor;
         ingest(&listing, &mut rehearsal, lease, cursor).await?;
         let mut findings = Findings::new(&worker.service, lease);
         while let Some(actions) = rehearsal.planned(stop).await? {
-            findings.report(look_at(onlooker.as_ref(), actions).await?).await?;
+            findings.report(foresight.look_at(actions).await?).await?;
         }
-        Ok(())
+        Ok(foresight.shortage().map(|detail| Remark { reason: DESTINATION_FULL.to_owned(), detail }))
     });
     throttle::sharing(&worker.service, &graph, (&budget, lease), work).await
 }
@@ -120,45 +124,4 @@ impl Pages for Rehearsal<'_> {
     async fn between(&mut self) -> Result<(), WorkerError> {
         Ok(())
     }
-}
-
-/// What the actions would do, each behind what would be kept because of it.
-async fn look_at(
-    onlooker: Option<&Onlooker>,
-    actions: Vec<pb::PlannedAction>,
-) -> Result<Vec<pb::Finding>, WorkerError> {
-    let mut findings = Vec::with_capacity(actions.len());
-    for pb::PlannedAction { finding, place } in actions {
-        let Some(finding) = finding else { continue };
-        if let (Some(onlooker), Some(place)) = (onlooker, place) {
-            let place = Place {
-                expected: expected(place.expected.as_ref()),
-                path: place.path,
-                for_folder: finding.kind() == pb::FindingKind::MakeFolder,
-                new_hash: place.new_quick_xor_hash,
-            };
-            findings.extend(kept(onlooker, place).await);
-        }
-        findings.push(finding);
-    }
-    Ok(findings)
-}
-
-/// What would be kept at a place. What cannot be looked at is said as well.
-async fn kept(onlooker: &Onlooker, place: Place) -> Option<pb::Finding> {
-    let path = place.path.join("/");
-    let (kind, reason, detail) = match onlooker.would_keep(place).await {
-        Ok(kept) => {
-            let kept = kept?;
-            let detail = match kept {
-                KeptReason::LocalEdit => "was changed here; it would be kept under another name",
-                KeptReason::Stranger | KeptReason::Folder => {
-                    "is not the drive's, which has an item there; it would be kept under another name"
-                }
-            };
-            (pb::FindingKind::Keep, kept.reason().to_owned(), detail.to_owned())
-        }
-        Err(error) => (pb::FindingKind::Leave, error.reason().to_owned(), error.to_string()),
-    };
-    Some(pb::Finding { kind: kind.into(), path, reason, detail, ..pb::Finding::default() })
 }

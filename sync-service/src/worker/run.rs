@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RunEnd, Worker, WorkerError,
     apply::Applier,
+    end::Remark,
     execute::Executor,
     heartbeat,
     ingest::{Listing, Mirror, ingest},
@@ -69,7 +70,7 @@ pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
         result = work(worker, &lease, &spent, &stop) => result,
         error = heartbeat::keep(&worker.service, &lease, &spent, &stop.run_cancelled) => Err(error),
     };
-    let end = finish(worker, &lease, &spent, result.err()).await;
+    let end = finish(worker, &lease, &spent, result).await;
     match &end.error {
         None => tracing::info!(run = %end.run, state = ?end.state, left = end.items_left, "run finished"),
         Some(error) => tracing::warn!(run = %end.run, error = %ErrorChain(error), "run stopped early"),
@@ -77,14 +78,19 @@ pub(super) async fn run(worker: &Worker, lease: pb::Lease) -> RunEnd {
     end
 }
 
-async fn work(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
+async fn work(
+    worker: &Worker,
+    lease: &pb::Lease,
+    spent: &Spent,
+    stop: &Stop,
+) -> Result<Option<Remark>, WorkerError> {
     match lease.kind() {
         // A service of before knows no other kind.
         pb::RunKind::Sync | pb::RunKind::Heal | pb::RunKind::Unspecified => {
-            mirror(worker, lease, spent, stop).await
+            mirror(worker, lease, spent, stop).await.map(|()| None)
         }
         pb::RunKind::Plan => plan::plan(worker, lease, spent, stop).await,
-        pb::RunKind::Verify => verify::verify(worker, lease, spent, stop).await,
+        pb::RunKind::Verify => verify::verify(worker, lease, spent, stop).await.map(|()| None),
     }
 }
 
@@ -167,7 +173,17 @@ pub(super) fn destination_of(source: &pb::Source) -> Result<(PathBuf, Marker), W
     Ok((PathBuf::from(&folder.path), marker))
 }
 
-async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option<WorkerError>) -> RunEnd {
+async fn finish(
+    worker: &Worker,
+    lease: &pb::Lease,
+    spent: &Spent,
+    result: Result<Option<Remark>, WorkerError>,
+) -> RunEnd {
+    let (remark, error) = match result {
+        Ok(remark) => (remark, None),
+        Err(error) => (Some(Remark { reason: error.reason(), detail: error.to_string() }), Some(error)),
+    };
+    let Remark { reason, detail } = remark.unwrap_or_default();
     let finish = error.as_ref().map_or(FinishState::Completed, WorkerError::finish_state);
     let mut end =
         RunEnd { run: lease.run.clone(), state: RunState::Failed, items_left: 0, deletions_held: 0, error };
@@ -185,8 +201,8 @@ async fn finish(worker: &Worker, lease: &pb::Lease, spent: &Spent, error: Option
         run: lease.run.clone(),
         epoch: lease.epoch,
         state: state.into(),
-        reason: end.error.as_ref().map(WorkerError::reason).unwrap_or_default(),
-        detail: end.error.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason,
+        detail,
         graph_requests: spent.graph_requests(),
         bytes_received: spent.bytes_received(),
         activity: Some(spent.activity()),

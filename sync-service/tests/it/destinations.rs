@@ -176,10 +176,10 @@ async fn symbolic_links_lead_nothing_out_of_the_mirror() {
 }
 
 /// A file system of one megabyte, gone again when dropped. `None` where nobody may mount one.
-struct TinyDisk<'a>(&'a Path);
+pub(crate) struct TinyDisk<'a>(&'a Path);
 
 impl<'a> TinyDisk<'a> {
-    fn mount(at: &'a Path) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
         let mut mount = std::process::Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", "size=1m", "sluice-test"]).arg(at).output();

@@ -1,5 +1,6 @@
 //! What a run would do, found out without doing it.
 
+mod foreseen;
 mod leased;
 pub(crate) mod operations;
 

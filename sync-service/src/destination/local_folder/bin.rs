@@ -5,10 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt as _};
 use service_kit::clock::Timestamp;
 
-use super::{Inner, STAGING_FOLDER, keep, open::own, spot::Spot};
+use super::{
+    Inner, STAGING_FOLDER, keep,
+    open::own,
+    spot::{self, Spot},
+};
 use crate::domain::local_name;
 
 /// Inside [`OWN_FOLDER`](local_name::OWN_FOLDER): a folder for each day.
@@ -19,6 +23,12 @@ const MAX_SAME_NAME: u32 = 10_000;
 
 /// Files and folders that one run removes from the bin; the next one goes on.
 const MAX_PURGED: u32 = 20_000;
+
+/// Files and folders of the bin that are counted.
+const MAX_COUNTED: u32 = 1_000_000;
+
+/// Bytes that a file's number of blocks counts in.
+const STAT_BLOCK: u64 = 512;
 
 /// Days of the bin that are looked at.
 const MAX_DAYS: usize = 100_000;
@@ -76,7 +86,7 @@ impl Inner {
         // A day's folder holds what was thrown away until its end.
         let oldest_kept = day(self.options.clock.now().saturating_sub(self.options.bin_retention));
         let mut left = MAX_PURGED;
-        for day in self.days()?.into_iter().filter(|day| *day < oldest_kept) {
+        for day in days(&self.root)?.into_iter().filter(|day| *day < oldest_kept) {
             remove(&self.spot(&own(BIN_FOLDER).join(day))?, &mut left)?;
         }
         Ok(())
@@ -84,27 +94,36 @@ impl Inner {
 
     /// Removes the oldest day of the bin, whatever its age; whether there was one, and it could be removed as a whole.
     pub(super) fn purge_oldest_day(&self) -> io::Result<bool> {
-        let Some(day) = self.days()?.into_iter().min() else { return Ok(false) };
+        let Some(day) = days(&self.root)?.into_iter().min() else { return Ok(false) };
         let spot = self.spot(&own(BIN_FOLDER).join(&day))?;
         tracing::info!(day, "the bin makes way for new files");
         let mut left = MAX_PURGED;
         remove(&spot, &mut left)?;
         Ok(spot.metadata()?.is_none())
     }
+}
 
-    /// The days of the bin, in no order.
-    fn days(&self) -> io::Result<Vec<String>> {
-        let bin = match self.spot(&own(BIN_FOLDER)).and_then(|spot| spot.open_folder()) {
-            Ok(bin) => bin,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut days = Vec::new();
-        for entry in bin.entries()?.take(MAX_DAYS) {
-            days.extend(entry?.file_name().into_string().ok().filter(|name| is_day(name)));
-        }
-        Ok(days)
+/// The days of the bin, in no order.
+fn days(root: &Dir) -> io::Result<Vec<String>> {
+    let bin = match spot::find(root, &own(BIN_FOLDER)).and_then(|spot| spot.open_folder()) {
+        Ok(bin) => bin,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut days = Vec::new();
+    for entry in bin.entries()?.take(MAX_DAYS) {
+        days.extend(entry?.file_name().into_string().ok().filter(|name| is_day(name)));
     }
+    Ok(days)
+}
+
+/// Bytes on disk of what is in the bin.
+pub(super) fn bytes(root: &Dir) -> io::Result<u64> {
+    let (mut left, mut bytes) = (MAX_COUNTED, 0);
+    for day in days(root)? {
+        count(&spot::find(root, &own(BIN_FOLDER).join(day))?, &mut left, &mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// A place in the bin for one entry.
@@ -155,4 +174,24 @@ fn remove(spot: &Spot, left: &mut u32) -> io::Result<()> {
         Some(_) => spot.dir.remove_file(&spot.name),
         None => Ok(()),
     }
+}
+
+/// Adds the bytes on disk of an entry with all that it holds, as far as `left` lets it.
+fn count(spot: &Spot, left: &mut u32, bytes: &mut u64) -> io::Result<()> {
+    // Gone by itself meanwhile.
+    let Some(entry) = spot.metadata()? else { return Ok(()) };
+    *bytes = bytes.saturating_add(entry.blocks().saturating_mul(STAT_BLOCK));
+    if !entry.is_dir() {
+        return Ok(());
+    }
+    let folder: Dir = spot.open_folder()?;
+    for entry in folder.entries()? {
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        let name = entry?.file_name();
+        count(&Spot { dir: folder.try_clone()?, name: name.into() }, left, bytes)?;
+    }
+    Ok(())
 }

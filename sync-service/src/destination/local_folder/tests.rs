@@ -276,6 +276,28 @@ async fn the_bin_makes_way_before_a_file_does_not_fit() {
 }
 
 #[tokio::test]
+async fn what_is_in_the_bin_is_counted() {
+    let home = TempDir::new().unwrap();
+    let mirror = home.path().join("mirror");
+    let keeps_deleted = options(&clock(), Duration::from_hours(48));
+    let folder = LocalFolder::open(&mirror, &marker("s"), false, keeps_deleted).await.unwrap();
+    let onlooker = Onlooker::open(mirror, marker("s"), true).await.unwrap().unwrap();
+    let before = onlooker.bin_bytes().await.unwrap();
+    for name in ["a.txt", "d/b.txt"] {
+        if let Some((folder_name, _)) = name.split_once('/') {
+            folder.make_folder(&path(folder_name)).await.unwrap();
+        }
+        let file = put(&folder, name, &[7; 100_000]).await.unwrap();
+        folder.delete_file(&path(name), &file).await.unwrap();
+    }
+    assert!(onlooker.bin_bytes().await.unwrap() >= before + 200_000);
+    let space = onlooker.free_space(u64::MAX).await.unwrap();
+    assert_eq!((space.left(), space.free > 0, space.block > 0), (0, true, true));
+    let new = Onlooker::free_space_for_new(home.path().join("not/there/yet"), 0).await.unwrap();
+    assert!(new.fits(1), "{new:?}");
+}
+
+#[tokio::test]
 async fn paths_longer_than_the_system_takes_at_once_work_too() {
     let (home, folder) = opened().await;
     let mut deep = Vec::new();
