@@ -218,12 +218,19 @@ impl Inner {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
+        // Where nobody would find what stays.
+        let staged = path.parent() == Some(&open::own(STAGING_FOLDER));
         match spot.dir.remove_dir(&spot.name) {
             Ok(()) => self.touch(path),
-            // Nothing is there, or something that is not the folder that was.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Something that is not the folder that was.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                if staged {
+                    return Ok(vec![self.set_aside(path, KeptReason::Stranger)?]);
+                }
+            }
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-                if path.parent() == Some(&open::own(STAGING_FOLDER)) {
+                if staged {
                     return Ok(vec![self.set_aside(path, KeptReason::Folder)?]);
                 }
                 let at = keep::segments(path);

@@ -1,5 +1,7 @@
 //! A real folder, real files.
 
+mod room;
+
 use std::os::unix::fs::symlink;
 
 use bytes::Bytes;
@@ -160,6 +162,25 @@ async fn a_set_aside_folder_with_somebodys_file_comes_back_to_light() {
 }
 
 #[tokio::test]
+async fn what_was_put_where_a_folder_was_does_not_stay_out_of_sight() {
+    let (home, folder) = opened().await;
+    let mirror = home.path().join("mirror");
+    for (name, staged) in [("a", ".sluice/staging/id~a"), ("b", ".sluice/staging/id~b")] {
+        if name == "a" {
+            std::fs::write(mirror.join(name), "mine").unwrap();
+        } else {
+            symlink(home.path(), mirror.join(name)).unwrap();
+        }
+        relocate(&folder, name, staged).await.unwrap();
+        let kept = folder.delete_folder(&path(staged)).await.unwrap();
+        assert_eq!(kept_as(&kept), [("LOCAL_FILE_KEPT", format!("{name} (local copy {STAMP})"))]);
+        assert!(std::fs::symlink_metadata(mirror.join(&kept[0].path[0])).is_ok());
+        assert_eq!(folder.delete_folder(&path(staged)).await.unwrap(), [], "done twice");
+        assert!(!folder.inner.exists(Path::new(staged)).unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_changed_file_is_set_aside_whatever_is_to_be_done_with_it() {
     let (home, folder) = opened().await;
     let mut copies = Vec::new();
@@ -255,46 +276,6 @@ async fn deleted_files_lie_in_the_bin_for_their_days() {
     clock.advance(days);
     folder.tidy().await.unwrap();
     assert!(!bin.exists());
-}
-
-#[tokio::test]
-async fn the_bin_makes_way_before_a_file_does_not_fit() {
-    let home = TempDir::new().unwrap();
-    let mirror = home.path().join("mirror");
-    let folder = LocalFolder::open(&mirror, &marker("s"), false, options(&clock(), Duration::from_hours(48)))
-        .await
-        .unwrap();
-    let file = put(&folder, "a.txt", b"one").await.unwrap();
-    folder.delete_file(&path("a.txt"), &file).await.unwrap();
-    let day = mirror.join(".sluice/bin/2026-11-21");
-    let room = folder.take_room(1).await.unwrap();
-    assert!(day.exists(), "not needed");
-    assert!(matches!(folder.take_room(u64::MAX).await, Err(DestinationError::Full { .. })));
-    assert!(!day.exists());
-    drop(room);
-    assert_eq!(folder.inner.room_taken.load(std::sync::atomic::Ordering::Relaxed), 0);
-}
-
-#[tokio::test]
-async fn what_is_in_the_bin_is_counted() {
-    let home = TempDir::new().unwrap();
-    let mirror = home.path().join("mirror");
-    let keeps_deleted = options(&clock(), Duration::from_hours(48));
-    let folder = LocalFolder::open(&mirror, &marker("s"), false, keeps_deleted).await.unwrap();
-    let onlooker = Onlooker::open(mirror, marker("s"), true).await.unwrap().unwrap();
-    let before = onlooker.bin_bytes().await.unwrap();
-    for name in ["a.txt", "d/b.txt"] {
-        if let Some((folder_name, _)) = name.split_once('/') {
-            folder.make_folder(&path(folder_name)).await.unwrap();
-        }
-        let file = put(&folder, name, &[7; 100_000]).await.unwrap();
-        folder.delete_file(&path(name), &file).await.unwrap();
-    }
-    assert!(onlooker.bin_bytes().await.unwrap() >= before + 200_000);
-    let space = onlooker.free_space(u64::MAX).await.unwrap();
-    assert_eq!((space.left(), space.free > 0, space.block > 0), (0, true, true));
-    let new = Onlooker::free_space_for_new(home.path().join("not/there/yet"), 0).await.unwrap();
-    assert!(new.fits(1), "{new:?}");
 }
 
 #[tokio::test]
