@@ -91,6 +91,9 @@ struct Inner {
     root: Dir,
     options: LocalFolderOptions,
     folds_names: bool,
+    /// What the names of temporary files begin with: another one each time, so that a worker that has lost the folder without noticing,
+    /// where locks do not reach, never takes a file of its successor's for its own.
+    temporary_prefix: String,
     next_temporary: AtomicU64,
     /// Bytes that files under way may still need.
     room_taken: Arc<AtomicU64>,

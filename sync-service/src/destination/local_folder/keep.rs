@@ -231,7 +231,7 @@ impl Inner {
     /// A name in the temporary folder that nothing else has.
     pub(super) fn temporary_path(&self) -> PathBuf {
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        own(TEMPORARY_FOLDER).join(number.to_string())
+        own(TEMPORARY_FOLDER).join(format!("{}-{number}", self.temporary_prefix))
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) fn open(
         root,
         options,
         folds_names,
+        temporary_prefix: format!("{:016x}", rand::random::<u64>()),
         next_temporary: AtomicU64::new(0),
         room_taken: Arc::default(),
         touched: Mutex::default(),

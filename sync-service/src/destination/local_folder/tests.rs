@@ -279,6 +279,23 @@ async fn deleted_files_lie_in_the_bin_for_their_days() {
 }
 
 #[tokio::test]
+async fn a_worker_that_lost_the_folder_never_places_its_successors_half_written_file() {
+    let (home, folder) = opened().await;
+    let mut late = folder.begin_file().await.unwrap();
+    late.write(Bytes::from_static(b"late")).await.unwrap();
+    // As on a file system whose locks do not reach from one machine to another.
+    std::fs::remove_file(home.path().join("mirror/.sluice/lock")).unwrap();
+    let successor = open(&home.path().join("mirror"), "s", true).await.unwrap();
+    let mut file = successor.begin_file().await.unwrap();
+    file.write(Bytes::from_static(b"ha")).await.unwrap();
+    assert!(late.finish(&path("a"), Placement::default()).await.is_err());
+    assert!(!home.path().join("mirror/a").exists());
+    file.write(Bytes::from_static(b"lf")).await.unwrap();
+    file.finish(&path("a"), Placement::default()).await.unwrap();
+    assert_eq!(read(&home, "a"), b"half");
+}
+
+#[tokio::test]
 async fn paths_longer_than_the_system_takes_at_once_work_too() {
     let (home, folder) = opened().await;
     let mut deep = Vec::new();
