@@ -5,6 +5,8 @@
 //! says a feed may show.
 
 mod drive;
+mod heal;
+mod meddler;
 mod mirror;
 mod owner;
 
@@ -15,6 +17,7 @@ use tempfile::TempDir;
 
 use self::{
     drive::{Drive, Op},
+    meddler::meddling,
     mirror::{Crash, Mirror},
     owner::{LocalChange, Owner},
 };
@@ -155,7 +158,7 @@ proptest! {
     }
 }
 
-/// What somebody does in the mirror. Numbers pick among what there is.
+/// What somebody writes into the mirror. Numbers pick among what there is.
 fn local_change() -> impl Strategy<Value = LocalChange> {
     prop_oneof![
         any::<u16>().prop_map(LocalChange::Edit),
@@ -184,6 +187,45 @@ proptest! {
                 mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
                 owner.check(&mirror.tree(), &drive.tree(&Filter::default()))?;
             }
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_somebody_does_in_the_mirror_is_healed_and_nothing_of_theirs_is_lost(
+        rounds in proptest::collection::vec((
+            round(),
+            proptest::collection::vec(meddling(), 0..4),
+            proptest::collection::vec((0_u8..8, meddling()), 0..4),
+        ), 1..5)
+    ) {
+        runtime().block_on(async {
+            let mut drive = Drive::default();
+            let mut mirror = Mirror::new().await;
+            mirror.let_meddle();
+            let mut filter = Filter::default();
+            for (round, before, during) in &rounds {
+                if let Some(index) = round.filter {
+                    filter = filters().remove(index);
+                    mirror.set_filter(&filter).await;
+                }
+                for op in &round.ops {
+                    drive.apply(op);
+                }
+                for meddling in before {
+                    mirror.meddler().meddle(meddling);
+                }
+                mirror.meddler().plan(during.iter().cloned());
+                mirror.sync(&mut drive, round.feed_seed, round.resync, &round.crashes).await;
+            }
+            // From here on it is quiet.
+            mirror.meddler().stop();
+            mirror.heal(&mut drive, rounds[0].0.feed_seed).await;
+            mirror.meddler().check(&drive.tree(&filter))?;
             Ok::<(), TestCaseError>(())
         })?;
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -45,7 +45,10 @@ use sync_service::{
 };
 use tempfile::TempDir;
 
-use super::drive::{Drive, Op, Tree};
+use super::{
+    drive::{Drive, Op, Tree},
+    meddler::Meddler,
+};
 
 /// Where a worker dies.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +63,11 @@ pub(super) enum Crash {
 
 pub(super) struct Mirror {
     home: TempDir,
-    ctx: Ctx,
+    pub(super) ctx: Ctx,
     clock: Arc<ManualClock>,
-    source: SourceName,
+    pub(super) source: SourceName,
+    /// Who changes the destination itself, also while a worker is at it.
+    meddler: Option<Mutex<Meddler>>,
     /// Whether the destination is to be taken for one that folds names.
     folds_names: bool,
     /// Whether it never had two names that such a destination takes for one.
@@ -70,7 +75,8 @@ pub(super) struct Mirror {
 }
 
 /// The worker died.
-struct Died;
+#[derive(Debug)]
+pub(super) struct Died;
 
 impl Mirror {
     /// On a database of its own.
@@ -101,7 +107,18 @@ impl Mirror {
             suspended: false,
         };
         ops::sources::create(&ctx, &spec).await.unwrap();
-        Self { home, ctx, clock, source, folds_names: false, names_never_meet: false }
+        Self { home, ctx, clock, source, meddler: None, folds_names: false, names_never_meet: false }
+    }
+
+    /// From now on somebody changes the destination itself.
+    pub(super) fn let_meddle(&mut self) {
+        let outside = self.home.path().join("outside");
+        self.meddler = Some(Mutex::new(Meddler::new(self.root(), outside)));
+    }
+
+    /// Who does.
+    pub(super) fn meddler(&self) -> MutexGuard<'_, Meddler> {
+        self.meddler.as_ref().unwrap().lock().unwrap()
     }
 
     /// From now on the destination is taken for one that folds names; where it always was one, no two names may ever meet there.
@@ -148,7 +165,7 @@ impl Mirror {
         }
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         leased: &Leased,
         reader: &mut Reader<'_>,
@@ -167,7 +184,7 @@ impl Mirror {
         };
         let left = finish_run(&self.ctx, &leased.run, leased.source.lease.epoch, &finish).await.unwrap();
         assert!(
-            left.items_left == 0 || left.deletions_held > 0,
+            left.items_left == 0 || left.deletions_held > 0 || self.meddler.is_some(),
             "nothing is left undone but what waits for a person"
         );
         Ok(left)
@@ -212,12 +229,11 @@ impl Mirror {
     }
 
     /// Opens the destination and reports what a worker that died left unreported.
-    async fn open(&self, leased: &Leased) -> LocalFolder {
-        let marker = Marker { source: self.source.to_string(), source_create_time: String::new() };
+    pub(super) async fn open(&self, leased: &Leased) -> LocalFolder {
         let filled = leased.source.destination_filled;
         let folder = LocalFolder::open(
-            &self.home.path().join("mirror"),
-            &marker,
+            &self.root(),
+            &self.marker(),
             filled,
             LocalFolderOptions {
                 clock: Arc::<ManualClock>::clone(&self.clock),
@@ -251,7 +267,10 @@ impl Mirror {
             folder.announce(&actions.iter().map(intent).collect::<Vec<_>>()).await.unwrap();
             let mut unreported = Vec::new();
             for action in actions {
-                let result = perform(folder, &action).await;
+                if let Some(meddler) = &self.meddler {
+                    meddler.lock().unwrap().interrupt();
+                }
+                let result = perform(folder, &action, self.meddler.is_some()).await;
                 if self.names_never_meet {
                     assert_apart(&self.root());
                     assert!(!spelled_anew(&action), "{action:?} does nothing where names are folded");
@@ -274,6 +293,10 @@ impl Mirror {
 
     async fn report(&self, leased: &Leased, outcomes: Vec<Outcome>) {
         report_outcomes(&self.ctx, &leased.run, leased.source.lease.epoch, &outcomes).await.unwrap();
+    }
+
+    pub(super) fn marker(&self) -> Marker {
+        Marker { source: self.source.to_string(), source_create_time: String::new() }
     }
 
     /// The destination.
@@ -330,7 +353,7 @@ fn done(item_id: String, token: Vec<u8>, file: Option<Baseline>) -> Outcome {
     Outcome { item_id, token, result: OutcomeResult::Done { bytes: 1, file }, notices: Vec::new() }
 }
 
-async fn perform(folder: &LocalFolder, action: &Action) -> OutcomeResult {
+async fn perform(folder: &LocalFolder, action: &Action, disturbed: bool) -> OutcomeResult {
     let path = &action.path;
     let result = match &action.step {
         Step::MakeFolder => folder.make_folder(path).await.map(|_| None),
@@ -354,11 +377,18 @@ async fn perform(folder: &LocalFolder, action: &Action) -> OutcomeResult {
     };
     match result {
         Ok(file) => OutcomeResult::Done { bytes: 1, file },
-        Err(error @ DestinationError::SetAside { .. }) => {
-            OutcomeResult::Failed { reason: error.reason().to_owned(), detail: String::new() }
+        Err(error @ DestinationError::SetAside { .. }) => failed(&error),
+        Err(error @ (DestinationError::Missing { .. } | DestinationError::ParentMissing { .. }))
+            if disturbed =>
+        {
+            failed(&error)
         }
         Err(error) => panic!("{action:?}: {error}"),
     }
+}
+
+fn failed(error: &DestinationError) -> OutcomeResult {
+    OutcomeResult::Failed { reason: error.reason().to_owned(), detail: String::new() }
 }
 
 /// Whether an action renames something into what a file system that folds names takes for the same name.
@@ -401,16 +431,16 @@ fn collect(root: &Path, folder: &Path, tree: &mut Tree) {
 }
 
 /// Reads the model's feed.
-struct Reader<'a> {
-    drive: &'a mut Drive,
-    feed: Option<Feed>,
-    seed: u64,
+pub(super) struct Reader<'a> {
+    pub(super) drive: &'a mut Drive,
+    pub(super) feed: Option<Feed>,
+    pub(super) seed: u64,
     /// The provider refuses the cursor, once.
-    resync: bool,
+    pub(super) resync: bool,
 }
 
 /// A listing under way: the pages, and the name of its links.
-struct Feed {
+pub(super) struct Feed {
     name: String,
     pages: Vec<Vec<ListedItem>>,
 }
