@@ -15,7 +15,7 @@ use super::{
     ingest::{Listing, Pages, ingest},
     links::Links,
     meter::Spent,
-    run::{Stop, destination_of},
+    run::{Stop, destination_of, source_of},
     throttle,
 };
 use crate::{destination::Onlooker, ops::report_outcomes::DESTINATION_FULL};
@@ -27,7 +27,7 @@ pub(super) async fn plan(
     spent: &Spent,
     stop: &Stop,
 ) -> Result<Option<Remark>, WorkerError> {
-    let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
+    let source = source_of(lease)?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     let (path, marker) = destination_of(source)?;
     let onlooker = Onlooker::open(path.clone(), marker, lease.destination_expected).await?;

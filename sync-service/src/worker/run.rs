@@ -95,7 +95,7 @@ async fn work(
 }
 
 async fn mirror(worker: &Worker, lease: &pb::Lease, spent: &Spent, stop: &Stop) -> Result<(), WorkerError> {
-    let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
+    let source = source_of(lease)?;
     let drive = DrivePath::parse(&source.drive).or(Err(WorkerError::Protocol("a source without a drive")))?;
     // Before anything is listed: a run that cannot write its destination is to say so at once.
     let options = LocalFolderOptions {
@@ -158,6 +158,11 @@ async fn open_destination(
     let (path, marker) = destination_of(source)?;
     let folder = LocalFolder::open(&path, &marker, filled_before, options).await?;
     Ok(Arc::new(folder))
+}
+
+/// The source of a lease.
+pub(super) fn source_of(lease: &pb::Lease) -> Result<&pb::Source, WorkerError> {
+    lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))
 }
 
 /// Where a source goes, and what its folder is known by.

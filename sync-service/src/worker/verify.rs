@@ -11,7 +11,7 @@ use super::{
     file_state::expected,
     findings::Findings,
     meter::Spent,
-    run::{Stop, destination_of},
+    run::{Stop, destination_of, source_of},
     service::SyncService,
 };
 use crate::{
@@ -35,8 +35,7 @@ pub(super) async fn verify(
     spent: &Spent,
     stop: &Stop,
 ) -> Result<(), WorkerError> {
-    let source = lease.source.as_ref().ok_or(WorkerError::Protocol("a lease without a source"))?;
-    let (path, marker) = destination_of(source)?;
+    let (path, marker) = destination_of(source_of(lease)?)?;
     // A folder that is still to be made should have nothing.
     let Some(onlooker) = Onlooker::open(path, marker, lease.destination_expected).await? else {
         return Ok(());

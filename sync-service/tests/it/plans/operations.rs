@@ -27,6 +27,7 @@ use sync_service::{
     },
     store::Store,
 };
+use tempfile::TempDir;
 
 /// The operations alone, on any database.
 pub(crate) async fn live_on(url: &DatabaseUrl) {
@@ -68,11 +69,16 @@ pub(crate) async fn live_on(url: &DatabaseUrl) {
 #[tokio::test]
 async fn a_rehearsal_on_sqlite() {
     let home = tempfile::tempdir().unwrap();
+    live_on(&sqlite(&home).await).await;
+}
+
+/// A database with the schema, in this folder.
+pub(crate) async fn sqlite(home: &TempDir) -> DatabaseUrl {
     let url = DatabaseUrl::sqlite(home.path().join("sync.db"));
     let connection = database::connect(&url, &PoolOptions::default()).await.unwrap();
     migrations::up(&connection, migrations::Schema::Sync).await.unwrap();
     connection.close().await.unwrap();
-    live_on(&url).await;
+    url
 }
 
 pub(crate) fn finish(state: FinishState) -> Finish {

@@ -31,7 +31,7 @@ use sync_service::{
     store::Store,
 };
 
-use crate::plans::operations::{finish, listed};
+use crate::plans::operations::{finish, listed, sqlite};
 
 /// Files in one folder: more than two pages.
 const FILES: usize = 1_203;
@@ -154,9 +154,5 @@ async fn mirror(ctx: &Ctx) {
 #[tokio::test]
 async fn what_lies_where_on_sqlite() {
     let home = tempfile::tempdir().unwrap();
-    let url = DatabaseUrl::sqlite(home.path().join("sync.db"));
-    let connection = database::connect(&url, &PoolOptions::default()).await.unwrap();
-    migrations::up(&connection, migrations::Schema::Sync).await.unwrap();
-    connection.close().await.unwrap();
-    live_on(&url).await;
+    live_on(&sqlite(&home).await).await;
 }
