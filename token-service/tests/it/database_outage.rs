@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use proto::token::v1::{
-    ConnectionState, GetConnectionRequest, WatchConnectionsRequest, WatchConnectionsResponse,
+    ConnectionState, GetAccessTokenResponse, GetConnectionRequest, WatchConnectionsRequest,
+    WatchConnectionsResponse,
 };
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 use service_kit::{
@@ -13,7 +14,7 @@ use service_kit::{
 };
 use simulator::{Endpoint, Fault, FaultKind, Rotation};
 use tokio::task::JoinSet;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -57,6 +58,23 @@ impl Outage {
         config.database = self.proxy.url();
         config.pool = PoolOptions { max_connections: 4, acquire_timeout: POOL_WAIT };
         self.world.start_with(config).await.unwrap()
+    }
+
+    /// Asks for a token that must be refreshed, and returns while the provider has the request and has not answered yet.
+    async fn refresh_under_way(
+        &self,
+        service: &Service,
+    ) -> JoinSet<Result<Response<GetAccessTokenResponse>, Status>> {
+        let world = &self.world;
+        world.advance(HOURS);
+        world.sim.reset_counters();
+        let stall = FaultKind::HeaderStall { milliseconds: 500 };
+        world.sim.faults().add(Fault::new(stall).on(Endpoint::Token).times(1));
+        let mut tokens = service.tokens.clone();
+        let mut waiting = JoinSet::new();
+        waiting.spawn(async move { tokens.get_access_token(ask("mail")).await });
+        eventually("the refresh is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+        waiting
     }
 
     pub(crate) async fn end(self, services: Vec<Service>) {
@@ -185,14 +203,7 @@ async fn dify_32174_a_rotated_token_that_meets_an_outage_is_stored_when_it_is_ov
     service.connect(world, "mail").await;
     let first = service.token(ask("mail")).await.unwrap().access_token;
     for _ in 0..2 {
-        world.advance(HOURS);
-        world.sim.reset_counters();
-        let stall = FaultKind::HeaderStall { milliseconds: 500 };
-        world.sim.faults().add(Fault::new(stall).on(Endpoint::Token).times(1));
-        let tokens = service.tokens.clone();
-        let mut waiting = JoinSet::new();
-        waiting.spawn(async move { tokens.clone().get_access_token(ask("mail")).await });
-        eventually("the refresh is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+        let mut waiting = outage.refresh_under_way(&service).await;
         outage.proxy.cut();
         says_that_the_database_is_away(&waiting.join_next().await.unwrap().unwrap().unwrap_err());
         eventually("the provider has answered", async || world.sim.counters().refreshes == 1).await;
@@ -222,14 +233,7 @@ async fn a_rotated_token_whose_commit_is_never_answered_is_stored_over_another_c
     service.connect(world, "mail").await;
     let mut token = service.token(ask("mail")).await.unwrap().access_token;
     for fate in [Fate::Swallowed, Fate::Done] {
-        world.advance(HOURS);
-        world.sim.reset_counters();
-        let stall = FaultKind::HeaderStall { milliseconds: 500 };
-        world.sim.faults().add(Fault::new(stall).on(Endpoint::Token).times(1));
-        let tokens = service.tokens.clone();
-        let mut waiting = JoinSet::new();
-        waiting.spawn(async move { tokens.clone().get_access_token(ask("mail")).await });
-        eventually("the refresh is under way", async || world.sim.counters().of(Endpoint::Token) == 1).await;
+        let mut waiting = outage.refresh_under_way(&service).await;
         outage.proxy.on_next("COMMIT", fate);
         let answer = tokio::time::timeout(PATIENCE, waiting.join_next()).await.expect("it waits for ever");
         let fresh = answer.unwrap().unwrap().unwrap().into_inner().access_token;
