@@ -78,6 +78,19 @@ async fn a_new_sqlite_file_is_ours_alone_and_durable() {
 }
 
 #[tokio::test]
+async fn sqlite_is_compiled_as_the_build_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection =
+        connect(&DatabaseUrl::sqlite(folder.path().join("a.db")), &PoolOptions::default()).await.unwrap();
+    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA compile_options"));
+    let options: Vec<String> =
+        rows.await.unwrap().iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+    let has = |option: &str| options.iter().any(|given| given == option);
+    assert!(has("ENABLE_QPSG") && has("DEFAULT_MEMSTATUS=0"), "see .cargo/config.toml: {options:?}");
+    assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "see .cargo/config.toml");
+}
+
+#[tokio::test]
 async fn a_missing_folder_is_named() {
     let error =
         connect(&DatabaseUrl::sqlite("/nonexistent/token.db"), &PoolOptions::default()).await.unwrap_err();
