@@ -72,19 +72,31 @@ pub(super) async fn insert_connection(
 ) -> Result<(), OpError> {
     let name = &stored.connection.name;
     let inserted = store_surely(name, || async {
-        let transaction = context.store.begin_write().await?;
-        transaction.insert_connection(stored).await?;
-        transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
-        record_active(&transaction, stored).await?;
-        Ok(transaction.commit().await?)
+        match insert_once(context, stored, token).await {
+            // Ours or somebody else's? If that cannot be read now, it is with the next attempt.
+            Err(StoreError::AlreadyExists) => match context.store.get_connection(name).await {
+                Ok(found) if found.connection.uid == stored.connection.uid => Ok(()),
+                Ok(_) => Err(OpError::ConnectionExists(name.clone())),
+                // Deleted since.
+                Err(StoreError::NotFound) => Err(OpError::Busy),
+                Err(error) => Err(error.into()),
+            },
+            result => Ok(result?),
+        }
     });
-    match inserted.await {
-        Err(OpError::Store(StoreError::AlreadyExists)) => match context.store.get_connection(name).await {
-            Ok(found) if found.connection.uid == stored.connection.uid => Ok(()),
-            Ok(_) | Err(_) => Err(OpError::ConnectionExists(name.clone())),
-        },
-        result => result,
-    }
+    inserted.await
+}
+
+async fn insert_once(
+    context: &Context,
+    stored: &StoredConnection,
+    token: &NewAccessToken,
+) -> Result<(), StoreError> {
+    let transaction = context.store.begin_write().await?;
+    transaction.insert_connection(stored).await?;
+    transaction.replace_access_token(&token.stored, token.stored.obtain_time).await?;
+    record_active(&transaction, stored).await?;
+    transaction.commit().await
 }
 
 /// What became of a sign-in.

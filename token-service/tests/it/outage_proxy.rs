@@ -1,6 +1,7 @@
 //! A proxy in front of PostgreSQL that cuts every connection, or lets nothing through any more, when it is told to.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -24,9 +25,11 @@ enum Line {
     Cut,
 }
 
-/// What becomes of a connection at a statement. Whoever waits for the answer never hears anything.
+/// What becomes of a connection at a statement. Unless it goes on, whoever waits for the answer never hears anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
+    /// It goes on: only what comes after it counts.
+    Passed,
     /// The statement never gets there; the server sees the connection end.
     Swallowed,
     /// The statement is done; the server sees the connection end.
@@ -37,8 +40,8 @@ pub(crate) enum Fate {
     Held,
 }
 
-/// The statement, or a part of it, at which something becomes of the connection that sends it next.
-type Moment = Arc<Mutex<Option<(&'static str, Fate)>>>;
+/// The statements, or parts of them, at which something becomes of the connection that sends them next, one after the other.
+type Moments = Arc<Mutex<VecDeque<(&'static str, Fate)>>>;
 
 enum Server {
     Socket(PathBuf),
@@ -50,7 +53,7 @@ pub(crate) struct OutageProxy {
     database: String,
     user: String,
     line: Arc<watch::Sender<Line>>,
-    moment: Moment,
+    moments: Moments,
 }
 
 impl OutageProxy {
@@ -67,27 +70,27 @@ impl OutageProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = Arc::new(watch::Sender::new(Line::Up));
-        let moment = Moment::default();
-        let next = Arc::clone(&moment);
+        let moments = Moments::default();
+        let next = Arc::clone(&moments);
         let (lines, end) = (Arc::clone(&line), lifecycle.shutdown_token());
         lifecycle.spawn("proxy", async move {
             let mut tasks = tokio::task::JoinSet::new();
             while let Some(Ok((near, _))) = end.run_until_cancelled(listener.accept()).await {
-                let (line, moment) = (lines.subscribe(), Arc::clone(&next));
+                let (line, moments) = (lines.subscribe(), Arc::clone(&next));
                 match &server {
                     Server::Socket(path) => {
                         let far = UnixStream::connect(path).await.unwrap();
-                        tasks.spawn(carry(near, far, line, moment));
+                        tasks.spawn(carry(near, far, line, moments));
                     }
                     Server::Tcp(host) => {
                         let far = TcpStream::connect(host).await.unwrap();
-                        tasks.spawn(carry(near, far, line, moment));
+                        tasks.spawn(carry(near, far, line, moments));
                     }
                 }
             }
         });
         let user = url.username().to_owned();
-        Self { address, database: url.path().to_owned(), user, line, moment }
+        Self { address, database: url.path().to_owned(), user, line, moments }
     }
 
     /// The database's address through the proxy. Every statement comes by with its text.
@@ -105,14 +108,15 @@ impl OutageProxy {
         self.line.send_replace(Line::Stalled);
     }
 
-    /// Says what becomes of the connection that next sends a statement with this text in it. Others go on.
+    /// Says what becomes of the connection that next sends a statement with this text in it, after all that was said before. Others
+    /// go on.
     pub(crate) fn on_next(&self, text: &'static str, fate: Fate) {
-        *self.moment.lock().unwrap() = Some((text, fate));
+        self.moments.lock().unwrap().push_back((text, fate));
     }
 
-    /// Whether there was such a statement.
+    /// Whether there were all such statements.
     pub(crate) fn has_met(&self) -> bool {
-        self.moment.lock().unwrap().is_none()
+        self.moments.lock().unwrap().is_empty()
     }
 
     pub(crate) fn mend(&self) {
@@ -125,15 +129,15 @@ async fn carry<F: AsyncRead + AsyncWrite + Unpin>(
     near: TcpStream,
     far: F,
     mut line: watch::Receiver<Line>,
-    moment: Moment,
+    moments: Moments,
 ) {
     let (mut near_read, mut near_write) = tokio::io::split(near);
     let (mut far_read, mut far_write) = tokio::io::split(far);
     let (there, back) = (line.clone(), line.clone());
-    let never = Moment::default();
+    let never = Moments::default();
     let met = tokio::select! {
         _ = line.wait_for(|line| *line == Line::Cut) => None,
-        met = one_way(&mut near_read, &mut far_write, there, &moment) => met,
+        met = one_way(&mut near_read, &mut far_write, there, &moments) => met,
         _ = one_way(&mut far_read, &mut near_write, back, &never) => None,
     };
     let Some(fate) = met else { return };
@@ -148,7 +152,7 @@ async fn one_way<R, W>(
     from: &mut R,
     to: &mut W,
     mut line: watch::Receiver<Line>,
-    moment: &Moment,
+    moments: &Moments,
 ) -> Option<Fate>
 where
     R: AsyncRead + Unpin,
@@ -160,7 +164,7 @@ where
             return None;
         }
         let is_at = |text: &str| buffer[..count].windows(text.len()).any(|part| part == text.as_bytes());
-        let met = moment.lock().unwrap().take_if(|(text, _)| is_at(text)).map(|(_, fate)| fate);
+        let met = moments.lock().unwrap().pop_front_if(|(text, _)| is_at(text)).map(|(_, fate)| fate);
         if matches!(met, Some(Fate::Swallowed | Fate::Lost)) {
             return met;
         }

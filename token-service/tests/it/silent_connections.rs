@@ -85,6 +85,21 @@ async fn a_lease_whose_taking_was_never_answered_is_given_back() {
     outage.end(vec![service]).await;
 }
 
+/// The commit is done and its answer lost, and so is the reading that would tell whose the connection is.
+#[tokio::test]
+async fn an_import_knows_its_own_connection_although_the_database_fails_twice() {
+    let Some(outage) = Outage::prepare().await else { return };
+    let mut service = outage.start().await;
+    outage.proxy.on_next(r#"INSERT INTO "connections""#, Fate::Passed);
+    outage.proxy.on_next("COMMIT\0", Fate::Done);
+    outage.proxy.on_next(r#"INSERT INTO "connections""#, Fate::Passed);
+    outage.proxy.on_next(r#"FROM "connections""#, Fate::Swallowed);
+    service.connect(&outage.world, "mail").await;
+    assert!(outage.proxy.has_met(), "the proxy let everything through");
+    is_whole(&outage.world, &service, 1).await;
+    outage.end(vec![service]).await;
+}
+
 #[tokio::test]
 async fn a_line_of_announcements_that_is_dead_without_a_word_is_given_up() {
     let Some((outage, service)) = prepare().await else { return };
