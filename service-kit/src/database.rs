@@ -262,17 +262,23 @@ fn sqlite_options(path: &Path) -> Result<ConnectOptions, DatabaseError> {
 
 fn postgres_options(url: &Url, password: Option<Arc<SecretString>>, wait: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.as_str());
-    let in_transaction = wait.saturating_mul(WAITS_IN_TRANSACTION).as_millis();
     options
-        .map_sqlx_postgres_opts(move |postgres| {
-            let postgres = postgres.options([("idle_in_transaction_session_timeout", in_transaction)]);
-            match &password {
-                Some(password) => postgres.password(password.expose()),
-                None => postgres,
-            }
+        .map_sqlx_postgres_opts(move |postgres| match &password {
+            Some(password) => postgres.password(password.expose()),
+            None => postgres,
         })
-        .map_sqlx_postgres_pool_opts(move |pool| only_usable(pool, wait));
+        .map_sqlx_postgres_pool_opts(move |pool| only_usable(silence_ends(pool, wait), wait));
     options
+}
+
+/// Has PostgreSQL end transactions in which nothing is said for long. Not said while connecting: poolers such as PgBouncer refuse options
+/// there.
+fn silence_ends(pool: PgPoolOptions, wait: Duration) -> PgPoolOptions {
+    let milliseconds = wait.saturating_mul(WAITS_IN_TRANSACTION).as_millis();
+    pool.after_connect(move |connection, _| {
+        let set = format!("SET idle_in_transaction_session_timeout = {milliseconds}");
+        Box::pin(async move { connection.execute(sqlx::AssertSqlSafe(set)).await.map(drop) })
+    })
 }
 
 /// Takes a connection back only if it answers, and out of any transaction. The driver does neither: it waits for a dead one as long as
