@@ -12,6 +12,7 @@ pub mod findings;
 pub mod items;
 pub mod meetings;
 pub mod notices;
+pub mod pending;
 pub mod plan;
 pub mod runs;
 pub mod scratch;

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Connection, StoreError,
         items::{self, BATCH, Row},
-        runs, sources,
+        pending, runs, sources,
     },
 };
 
@@ -120,7 +120,7 @@ async fn complete(conn: &impl Connection, source: &mut Source, run: &mut Run) ->
     source.enumerating = false;
     run.listing_complete = true;
     run.phase = RunPhase::Applying;
-    let pending = items::pending(conn, source.key, run.create_time).await?;
+    let pending = pending::count(conn, source.key, run.create_time).await?;
     run.counts.files_planned = run.counts.done.files_transferred + pending.files;
     run.counts.bytes_planned = run.counts.done.bytes_transferred + pending.bytes;
     Ok(())

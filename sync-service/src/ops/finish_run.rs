@@ -17,7 +17,7 @@ use crate::{
         schedule::{FIRST_RETRY, SLEEP, next_run_time, phase},
         source::{Health, Source},
     },
-    store::{Connection, connections, items, runs, sources},
+    store::{Connection, connections, pending, runs, sources},
 };
 
 /// Reasons of token-service that end when the connection is repaired, or made again.
@@ -150,7 +150,7 @@ async fn remainder(conn: &impl Connection, source: &Source, run: &Run) -> Result
     if run.kind.looks_only() {
         return Ok(Remainder { listing_complete: true, items_left: 0, deletions_held: 0 });
     }
-    let pending = items::pending(conn, source.key, run.create_time).await?;
+    let pending = pending::count(conn, source.key, run.create_time).await?;
     let deletions_held = held_deletions(conn, source, run).await?;
     let listing_complete = run.listing_complete;
     Ok(Remainder { listing_complete, items_left: pending.items - deletions_held, deletions_held })

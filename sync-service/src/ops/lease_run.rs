@@ -17,7 +17,7 @@ use crate::{
         schedule::phase,
         source::{Lease, Source},
     },
-    store::{Connection, StoreError, due, findings, items, runs, sources},
+    store::{Connection, StoreError, due, findings, pending, runs, sources},
 };
 
 /// How often a waiting worker looks by itself, besides being woken.
@@ -151,7 +151,7 @@ async fn begin(
         RunKind::Plan | RunKind::Sync => RunPhase::Listing,
     };
     if !run.kind.looks_only() {
-        items::end_back_off(conn, source.key).await?;
+        pending::end_back_off(conn, source.key).await?;
         run.listing = begin_listing(source, settings.full_interval, now);
         source.latest_run = Some(run.id.clone());
     }

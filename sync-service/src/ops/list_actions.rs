@@ -26,7 +26,7 @@ use crate::{
         source::{Source, SourceKey},
     },
     store::{
-        Connection, StoreError, items,
+        Connection, StoreError, items, pending,
         plan::{self, Ready, Step},
         runs,
     },
@@ -164,7 +164,7 @@ impl Listing {
             | Step::DisplaceDeleted
             | Step::Times => Ok(true),
             Step::Contents => {
-                let pending = items::pending(conn, source.key, run.create_time).await?;
+                let pending = pending::count(conn, source.key, run.create_time).await?;
                 run.counts.files_planned = run.counts.done.files_transferred + pending.files;
                 run.counts.bytes_planned = run.counts.done.bytes_transferred + pending.bytes;
                 runs::update(conn, run).await?;
@@ -308,7 +308,7 @@ pub(super) async fn held_deletions(
     source: &Source,
     run: &Run,
 ) -> Result<i64, OpError> {
-    let deletions = items::pending(conn, source.key, run.create_time).await?.deletions;
+    let deletions = pending::count(conn, source.key, run.create_time).await?.deletions;
     let number = u64::try_from(deletions).unwrap_or_default();
     if number < MIN_EMPTYING || deletions <= source.approved_deletions {
         return Ok(0);

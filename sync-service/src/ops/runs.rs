@@ -17,7 +17,7 @@ use crate::{
     store::{
         findings,
         items::{self, Failure, Row},
-        notices,
+        notices, pending,
         runs::{self, RunFilter},
         sources,
     },
@@ -82,11 +82,9 @@ pub async fn issues(ctx: &Ctx, named: &NamedRun) -> Result<Vec<Issue>, OpError> 
         return Ok(Vec::new());
     }
     // A run that got to its end left what it could not do. One that stopped early left the rest as well, which is no issue.
-    let rows = if matches!(named.run.reason.as_str(), ITEMS_LEFT | DELETIONS_NEED_APPROVAL) {
-        items::list_pending(ctx.store.read(), source.key, "", MAX_ISSUES).await?
-    } else {
-        items::list_failed(ctx.store.read(), source.key, named.run.key, MAX_ISSUES).await?
-    };
+    let is_all = matches!(named.run.reason.as_str(), ITEMS_LEFT | DELETIONS_NEED_APPROVAL);
+    let failed_in = (!is_all).then_some(named.run.key);
+    let rows = pending::list_left(ctx.store.read(), source.key, failed_in, MAX_ISSUES).await?;
     let mut folders = HashMap::new();
     let mut issues = Vec::with_capacity(rows.len());
     for row in rows {

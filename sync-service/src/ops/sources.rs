@@ -10,7 +10,7 @@ use crate::{
         source::{Health, NewSource, Source},
     },
     store::{
-        items,
+        pending,
         sources::{self, SourceFilter},
     },
 };
@@ -115,7 +115,7 @@ pub async fn sync(ctx: &Ctx, name: &SourceName) -> Result<Source, OpError> {
         source.health = Health::Good;
     }
     source.asleep = false;
-    items::end_back_off(txn.conn(), source.key).await?;
+    pending::end_back_off(txn.conn(), source.key).await?;
     sources::update(txn.conn(), &source, now).await?;
     txn.commit().await?;
     ctx.due.notify_waiters();

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement,
-    sea_query::{Expr, ExprTrait as _, OnConflict},
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    sea_query::{ExprTrait as _, OnConflict},
 };
 use service_kit::clock::Timestamp;
 
@@ -51,19 +50,6 @@ pub struct Failure {
     pub attempts: u32,
     /// Runs that start earlier do not try the item, unless it changes.
     pub next_attempt: Option<Timestamp>,
-}
-
-/// How much differs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pending {
-    /// Items that differ, deletions included.
-    pub items: i64,
-    /// Files to transfer.
-    pub files: i64,
-    /// Bytes of those.
-    pub bytes: i64,
-    /// Deletions of what is gone from the drive.
-    pub deletions: i64,
 }
 
 /// Reads items by id, at most [`BATCH`].
@@ -290,61 +276,6 @@ pub async fn settle(
     Ok(())
 }
 
-#[derive(FromQueryResult)]
-struct PendingRow {
-    items: i64,
-    files: i64,
-    bytes: i64,
-    deletions: i64,
-}
-
-/// Makes every item of a source be tried by the next run, however often it failed.
-///
-/// # Errors
-/// When the database fails.
-pub async fn end_back_off(conn: &impl Connection, source: SourceKey) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::NextAttemptTime, Expr::value(None::<i64>))
-        .filter(Column::SourceKey.eq(source.0))
-        .filter(Column::Work.ne(codes::NO_WORK))
-        .filter(Column::NextAttemptTime.is_not_null())
-        .exec(conn)
-        .await?;
-    Ok(())
-}
-
-/// Counts what differs, at the time a run started: files that it leaves alone are not counted as to be transferred. Costs as
-/// much as differs, not as much as there is.
-///
-/// # Errors
-/// When the database fails.
-pub async fn pending(
-    conn: &impl Connection,
-    source: SourceKey,
-    run_start: Timestamp,
-) -> Result<Pending, StoreError> {
-    let put =
-        format!("work = {} AND (next_attempt_time IS NULL OR next_attempt_time <= $2)", codes::PUT_CONTENT);
-    let sql = format!(
-        "SELECT CAST(COUNT(*) AS BIGINT) AS items, \
-         CAST(COALESCE(SUM(CASE WHEN {put} THEN 1 ELSE 0 END), 0) AS BIGINT) AS files, \
-         CAST(COALESCE(SUM(CASE WHEN {put} THEN size ELSE 0 END), 0) AS BIGINT) AS bytes, \
-         CAST(COALESCE(SUM(CASE WHEN work = {delete} THEN 1 ELSE 0 END), 0) AS BIGINT) AS deletions \
-         FROM items WHERE source_key = $1 AND work <> {none}",
-        delete = codes::DELETE,
-        none = codes::NO_WORK
-    );
-    let values = [source.0.into(), run_start.as_millis().into()];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    let row = PendingRow::find_by_statement(statement).one(conn).await?;
-    Ok(row.map_or_else(Pending::default, |row| Pending {
-        items: row.items,
-        files: row.files,
-        bytes: row.bytes,
-        deletions: row.deletions,
-    }))
-}
-
 /// Counts what the destination has below its root, up to `enough`: no more rows than that are looked at.
 ///
 /// # Errors
@@ -362,48 +293,6 @@ pub async fn count_applied(
     let row = conn.query_one_raw(statement).await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "count"))?;
     Ok(u64::try_from(count).unwrap_or_default())
-}
-
-/// Lists items that differ, behind the id given, by id.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list_pending(
-    conn: &impl Connection,
-    source: SourceKey,
-    after: &str,
-    limit: u64,
-) -> Result<Vec<Row>, StoreError> {
-    let rows = Entity::find()
-        .filter(Column::SourceKey.eq(source.0))
-        .filter(Column::Work.ne(codes::NO_WORK))
-        .filter(Column::ItemId.gt(after))
-        .order_by_asc(Column::ItemId)
-        .limit(limit)
-        .all(conn)
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Lists items that failed in a run and still differ, by id.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list_failed(
-    conn: &impl Connection,
-    source: SourceKey,
-    run: RunKey,
-    limit: u64,
-) -> Result<Vec<Row>, StoreError> {
-    let rows = Entity::find()
-        .filter(Column::SourceKey.eq(source.0))
-        .filter(Column::Work.ne(codes::NO_WORK))
-        .filter(Column::FailedRunKey.eq(run.0))
-        .order_by_asc(Column::ItemId)
-        .limit(limit)
-        .all(conn)
-        .await?;
-    rows.into_iter().map(read).collect()
 }
 
 pub(super) fn read(row: Model) -> Result<Row, StoreError> {

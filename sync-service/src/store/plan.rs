@@ -199,8 +199,14 @@ pub(super) mod tests {
 
     pub(in crate::store) async fn query_plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
         let values = [1_i64.into(), 1_i64.into(), "".into(), 1_i64.into()];
-        let statement =
-            Statement::from_sql_and_values(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"), values);
+        explain(database, Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await
+    }
+
+    pub(in crate::store) async fn explain(
+        database: &DatabaseConnection,
+        mut statement: Statement,
+    ) -> Vec<String> {
+        statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
         let rows = database.query_all_raw(statement).await.unwrap();
         rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect()
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     store::{
         items::{self, BATCH, Row},
-        meetings,
+        meetings, pending,
     },
 };
 
@@ -167,7 +167,7 @@ impl Describer {
     pub(super) async fn left(&mut self, after: &str) -> Result<Option<(Vec<Planned>, String)>, OpError> {
         let run = runs::get(&self.then, &self.name).await?.run;
         let limit = u64::try_from(BATCH).unwrap_or(u64::MAX);
-        let rows = items::list_pending(self.then.store.read(), run.source, after, limit).await?;
+        let rows = pending::list(self.then.store.read(), run.source, after, limit).await?;
         let Some(last) = rows.last().map(|row| row.item.id.clone()) else { return Ok(None) };
         let desired = rows.iter().filter_map(|row| row.item.desired.as_ref());
         let parents = desired.map(|desired| desired.parent_id.as_str());
